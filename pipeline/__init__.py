@@ -1,0 +1,1 @@
+"""Data, training, evaluation, export, install and chat: everything between the lab and the console."""

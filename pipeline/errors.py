@@ -1,0 +1,67 @@
+"""The pipeline's exceptions.
+
+    PipelineError
+    ├── BadInput        a value outside its bounds, or an option that does not exist
+    ├── LabError        the lab folder, its files or its locks
+    ├── DataError       training data: missing, empty or broken
+    ├── BaseError       a base model: unknown, missing, wrong bytes, unsupported
+    ├── TrainError      training cannot start or go on
+    ├── ExportError     an adapter that GGUF cannot carry
+    ├── InstallError    a model that cannot be installed, or a failed receipt
+    ├── ChatError       an engine or server that does not answer as it should
+    ├── NetworkError    what was tried over the network, and how it failed
+    ├── Interrupted     the work was cancelled
+    └── MissingExtra    an optional package that is not installed
+
+Every message is one sentence: what value, what bound, what to do.
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """The root of what the pipeline raises on purpose."""
+
+
+class BadInput(PipelineError, ValueError):
+    """A value outside its bounds; the command ends with exit code 2."""
+
+
+class LabError(PipelineError):
+    """The lab folder, its files or its locks."""
+
+
+class DataError(PipelineError):
+    """Training data that is missing, empty or broken."""
+
+
+class BaseError(PipelineError):
+    """A base model that is unknown, missing, has the wrong bytes, or is unsupported."""
+
+
+class TrainError(PipelineError):
+    """Training cannot start or go on."""
+
+
+class ExportError(PipelineError):
+    """An adapter that GGUF cannot carry."""
+
+
+class InstallError(PipelineError):
+    """A model that cannot be installed, or a receipt that failed."""
+
+
+class ChatError(PipelineError):
+    """An engine or server that does not answer as it should."""
+
+
+class NetworkError(PipelineError):
+    """What was tried over the network, and how it failed."""
+
+
+class Interrupted(PipelineError):
+    """The work was cancelled; the command ends with exit code 130."""
+
+
+class MissingExtra(PipelineError):
+    """A package of an optional extra is not installed."""
