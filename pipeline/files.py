@@ -1,0 +1,128 @@
+"""Files that are whole or not there: write beside the target, flush, rename."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import LabError
+
+_CHUNK = 1 << 20
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Gives a temporary path in the target's folder; on success it is flushed and renamed to `target`.
+
+    On any error the temporary file is removed and `target` stays as it was.
+    Raises LabError where the disk is full or the folder cannot be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.replace(target)
+        _flush(target.parent)
+    except OSError as error:
+        raise LabError(f"{target} could not be written ({error.strerror or error}): {_mend(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(target: Path) -> Iterator[Path]:
+    """Gives an empty temporary folder beside `target`; on success it takes the target's place.
+
+    The former folder stays until the new one stands under its final name; where a kill falls
+    between the two renames, `recover_folder` brings the former one back.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    former = target.with_name(f".{target.name}.former")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            _flush(file)
+        _flush(temporary)
+        recover_folder(target)
+        if target.exists():
+            target.rename(former)
+        temporary.rename(target)
+        _flush(target.parent)
+        shutil.rmtree(former, ignore_errors=True)
+    except OSError as error:
+        recover_folder(target)
+        raise LabError(f"{target} could not be written ({error.strerror or error}): {_mend(error)}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def recover_folder(target: Path) -> None:
+    """Ends what a kill in `replacing_folder` left: the former folder comes back, or goes where a new one stands."""
+    former = target.with_name(f".{target.name}.former")
+    if not former.exists():
+        return
+    if target.exists():
+        shutil.rmtree(former, ignore_errors=True)
+    else:
+        former.rename(target)
+
+
+def write_bytes_atomic(target: Path, data: bytes) -> None:
+    """Writes `data` under its final name or not at all."""
+    with replacing(target) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text_atomic(target: Path, text: str) -> None:
+    """Writes `text` as UTF-8 under its final name or not at all."""
+    write_bytes_atomic(target, text.encode("utf-8"))
+
+
+def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
+    """The file's sha256 in hex; `progress` is told the bytes read so far."""
+    digest, done = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            done += len(chunk)
+            if progress:
+                progress(done)
+    return digest.hexdigest()
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Raises LabError where the disk under `folder` has less than `needed` bytes free."""
+    place = folder
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise LabError(
+            f"{what} needs {needed / 1e6:,.0f} MB in {folder} and the disk has {free / 1e6:,.0f} MB free: "
+            "make room (`benlab disk`) or choose another folder with --lab"
+        )
+
+
+def _flush(path: Path) -> None:
+    """Waits until the file's or folder's bytes are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _mend(error: OSError) -> str:
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room on the disk (`benlab disk`) or choose another folder with --lab"
+    return "check that the folder may be written, or choose another with --lab"

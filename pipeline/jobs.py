@@ -1,0 +1,195 @@
+"""Jobs: stages in child processes that outlive the console and are found again.
+
+A child's events go to `runs/<id>/events.jsonl` and its log to `job.log`, both files, so that neither a
+closed terminal nor an unread pipe stops it. `job.json` says who it is; the state is read off the events
+and the process, never remembered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import LabError
+from pipeline.files import write_text_atomic
+from pipeline.lab import Lab
+from simulator.events import Event, Failed, Result, from_line
+
+_POLL = 0.05
+_GRACE = 8.0
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One child process and its run folder. `born` is the process's start time, which tells it from a reused pid."""
+
+    id: str
+    kind: str
+    folder: Path
+    params: dict[str, Any]
+    pid: int
+    born: float
+    started: float
+
+    @property
+    def events_path(self) -> Path:
+        """The child's stdout: one event a line."""
+        return self.folder / "events.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        """The child's stderr."""
+        return self.folder / "job.log"
+
+    def alive(self) -> bool:
+        """Whether the very process that was started still runs."""
+        child = _children.get(self.pid)
+        if child is not None:
+            return child.poll() is None
+        import psutil
+
+        try:
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.born) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    def last_event(self) -> Event | None:
+        """The last whole event line, or None."""
+        events = read_events(self.events_path)
+        return events[-1] if events else None
+
+    def state(self) -> str:
+        """running, done, failed, cancelled, or interrupted (it died without a word)."""
+        alive = self.alive()
+        last = self.last_event()
+        if isinstance(last, Result):
+            return "done"
+        if isinstance(last, Failed):
+            return "cancelled" if last.kind == "Interrupted" else "failed"
+        return "running" if alive else "interrupted"
+
+
+def start(lab: Lab, kind: str, params: Mapping[str, Any]) -> Job:
+    """Starts a stage in a process group of its own and returns at once. Raises LabError."""
+    folder = lab.new_run(kind)
+    argv = [sys.executable, "-m", "pipeline", kind, "--lab", str(lab.root), "--params", json.dumps(dict(params))]
+    environment = {**os.environ, "BENLAB_RUN_DIR": str(folder), "PYTHONUNBUFFERED": "1", "PYTHONPATH": _source_path()}
+    try:
+        with (folder / "events.jsonl").open("wb") as events, (folder / "job.log").open("wb") as log:
+            child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=events, stderr=log, env=environment, start_new_session=True
+            )
+    except OSError as error:
+        raise LabError(
+            f"{kind} could not be started ({error.strerror or error}): free memory or disk and retry"
+        ) from error
+    _children[child.pid] = child
+    job = Job(folder.name, kind, folder, dict(params), child.pid, _birth(child.pid), time.time())
+    record = {key: getattr(job, key) for key in ("id", "kind", "params", "pid", "born", "started")}
+    write_text_atomic(folder / "job.json", json.dumps(record, indent=1))
+    return job
+
+
+def load(folder: Path) -> Job | None:
+    """The job of a run folder, or None where there is none or its file is broken."""
+    try:
+        record = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        return Job(folder=folder, **record)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def find(lab: Lab, limit: int = 50) -> list[Job]:
+    """The lab's jobs, newest first."""
+    if not lab.runs.is_dir():
+        return []
+    folders = sorted((path for path in lab.runs.iterdir() if path.is_dir()), key=lambda path: path.name, reverse=True)
+    found = (load(folder) for folder in folders[: limit * 2])
+    return [job for job in found if job is not None][:limit]
+
+
+def read_events(path: Path) -> list[Event]:
+    """All whole event lines of a file; a half line at its end, or a line that is no event, is left out."""
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except OSError:
+        return []
+    return [event for line in lines if (event := _parse(line)) is not None]
+
+
+async def follow(job: Job) -> AsyncIterator[Event]:
+    """The job's events from the first on, as they come, until it ends.
+
+    A job that dies without a last word yields a `Failed` that says where its log is.
+    """
+    position, rest, last = 0, b"", None
+    while True:
+        alive = job.alive()
+        with job.events_path.open("rb") as file:
+            file.seek(position)
+            chunk = file.read()
+        position += len(chunk)
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if (event := _parse(line)) is not None:
+                last = event
+                yield event
+        if not alive and not chunk:
+            break
+        if not chunk:
+            await asyncio.sleep(_POLL)
+    if not isinstance(last, (Result, Failed)):
+        yield Failed(f"{job.kind} died without a last word: {job.log_path} has its log", "Died")
+
+
+async def cancel(job: Job) -> None:
+    """Asks the job's whole process group to end, and kills it where it does not within eight seconds."""
+    _signal_group(job, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE
+    while job.alive() and time.monotonic() < deadline:
+        await asyncio.sleep(_POLL)
+    _signal_group(job, signal.SIGKILL)
+    while job.alive() and time.monotonic() < deadline + _GRACE:
+        await asyncio.sleep(_POLL)
+
+
+def _signal_group(job: Job, number: signal.Signals) -> None:
+    """Signals the group only while the job lives or was our own child, so that a reused pid is never hit."""
+    if job.alive() or job.pid in _children:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(job.pid, number)
+
+
+def _parse(line: bytes) -> Event | None:
+    try:
+        return from_line(line.decode("utf-8"))
+    except ValueError:
+        return None
+
+
+def _birth(pid: int) -> float:
+    import psutil
+
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return 0.0
+
+
+def _source_path() -> str:
+    """This installation's folder first, so that the child runs the same code from any working folder."""
+    here = str(Path(__file__).resolve().parent.parent)
+    former = os.environ.get("PYTHONPATH")
+    return here if not former else os.pathsep.join((here, former))
