@@ -1,0 +1,127 @@
+"""The lab notebook: every experiment's parameters and result, by id, in lab.db."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import NotebookError, UnknownExperiment
+from simulator.sqlite import migrate, open_database
+
+_STEPS = [
+    """
+    CREATE TABLE experiments (
+        id TEXT PRIMARY KEY,
+        experiment TEXT NOT NULL,
+        params TEXT NOT NULL,
+        result TEXT NOT NULL,
+        physics_version TEXT NOT NULL,
+        created TEXT NOT NULL
+    );
+    CREATE INDEX experiments_created ON experiments (created);
+    """
+]
+
+
+class Notebook:
+    """Results by experiment id. The same id is kept once: its newest result stands.
+
+    Raises NotebookError where lab.db cannot be opened, read or written.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._conn = open_database(self.path)
+        migrate(self._conn, "notebook", _STEPS)
+
+    def put(self, result: dict[str, Any]) -> None:
+        """Keeps one result (it needs `experiment_id`, `experiment`, `params` and `physics_version`)."""
+        self.put_many([result])
+
+    def put_many(self, results: Iterable[dict[str, Any]]) -> None:
+        """Keeps several results in one transaction: all of them or none."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        rows = [
+            (
+                result["experiment_id"],
+                result["experiment"],
+                json.dumps(result["params"], ensure_ascii=False, allow_nan=False),
+                json.dumps(result, ensure_ascii=False, allow_nan=False),
+                result["physics_version"],
+                now,
+            )
+            for result in results
+        ]
+        with self._words("written"):
+            self._conn.execute("BEGIN IMMEDIATE")
+            try:
+                self._conn.executemany(
+                    "INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+                    "experiment = ?2, params = ?3, result = ?4, physics_version = ?5, created = ?6",
+                    rows,
+                )
+                self._conn.execute("COMMIT")
+            except BaseException:
+                self._conn.execute("ROLLBACK")
+                raise
+
+    def get(self, experiment_id: str) -> dict[str, Any]:
+        """The stored result. Raises UnknownExperiment where there is none."""
+        with self._words("read"):
+            row = self._conn.execute("SELECT result FROM experiments WHERE id = ?", (experiment_id,)).fetchone()
+        if row is None:
+            raise UnknownExperiment(
+                f"no experiment {experiment_id[:80]!r} is in this lab's notebook: run it first, or choose a recent id"
+            )
+        return json.loads(row[0])
+
+    def recent(self, limit: int = 20, experiment: str | None = None) -> list[dict[str, Any]]:
+        """The newest results first, of one kind of experiment where it is named."""
+        where, values = ("WHERE experiment = ?", [experiment]) if experiment else ("", [])
+        with self._words("read"):
+            rows = self._conn.execute(
+                f"SELECT result FROM experiments {where} ORDER BY created DESC, rowid DESC LIMIT ?", (*values, limit)
+            ).fetchall()
+        return [json.loads(row[0]) for row in rows]
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        """Those of `ids` that the notebook holds."""
+        wanted = list(ids)
+        found: set[str] = set()
+        with self._words("read"):
+            for start in range(0, len(wanted), 500):
+                part = wanted[start : start + 500]
+                marks = ",".join("?" * len(part))
+                rows = self._conn.execute(f"SELECT id FROM experiments WHERE id IN ({marks})", part)
+                found.update(row[0] for row in rows)
+        return found
+
+    def count(self, experiment: str | None = None) -> int:
+        """How many experiments the notebook holds."""
+        where, values = ("WHERE experiment = ?", [experiment]) if experiment else ("", [])
+        with self._words("read"):
+            return int(self._conn.execute(f"SELECT count(*) FROM experiments {where}", values).fetchone()[0])
+
+    def close(self) -> None:
+        """Closes the connection; the notebook cannot be used after it."""
+        self._conn.close()
+
+    def __enter__(self) -> Notebook:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _words(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise NotebookError(
+                f"{self.path} cannot be {verb} ({error}): close other programs that use it, or restore a backup"
+            ) from error

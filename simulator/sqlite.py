@@ -1,0 +1,99 @@
+"""One way to open lab.db, and numbered migrations for each part that keeps tables in it.
+
+lab.db is shared by the notebook, the jobs and the chats. Each part has a
+component name and a list of migration steps; step i takes its tables from
+version i to i+1, in one transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from simulator.errors import NotebookError
+
+BUSY_SECONDS = 30.0
+
+
+def open_database(path: Path | str) -> sqlite3.Connection:
+    """A connection in WAL mode with foreign keys, rows by name, and autocommit (`BEGIN` is the caller's).
+
+    The connection may be used from several threads, one at a time. Raises
+    NotebookError where the file cannot be opened or is no database.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        conn = sqlite3.connect(target, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise NotebookError(f"{target} cannot be opened ({error}): choose a lab folder you may write to") from error
+    try:
+        conn.row_factory = sqlite3.Row
+        conn.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+        conn.execute("PRAGMA journal_mode = WAL")
+        conn.execute("PRAGMA synchronous = NORMAL")
+        conn.execute("PRAGMA foreign_keys = ON")
+    except sqlite3.Error as error:
+        conn.close()
+        raise NotebookError(
+            f"{target} is not a usable SQLite database ({error}): move it away or restore a backup"
+        ) from error
+    return conn
+
+
+def migrate(conn: sqlite3.Connection, component: str, steps: Sequence[str]) -> int:
+    """Brings a component's tables to version `len(steps)` and returns that version.
+
+    Safe when several processes start at once: the version is read under the
+    write lock. Raises NotebookError where the file was written by a newer release.
+    """
+    try:
+        conn.execute(
+            "CREATE TABLE IF NOT EXISTS schema_versions (component TEXT PRIMARY KEY, version INTEGER NOT NULL)"
+        )
+        if _version(conn, component) == len(steps):
+            return len(steps)
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            version = _version(conn, component)
+            if version > len(steps):
+                raise NotebookError(
+                    f"lab.db holds version {version} of {component}, newer than {len(steps)}, the newest this release "
+                    "knows: update benlab"
+                )
+            for step in steps[version:]:
+                for statement in _statements(step):
+                    conn.execute(statement)
+            conn.execute(
+                "INSERT INTO schema_versions VALUES (?, ?) ON CONFLICT (component) DO UPDATE SET version = ?2",
+                (component, len(steps)),
+            )
+            conn.execute("COMMIT")
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+    except sqlite3.Error as error:
+        raise NotebookError(
+            f"the {component} tables of lab.db cannot be prepared ({error}): restore a backup"
+        ) from error
+    return len(steps)
+
+
+def _version(conn: sqlite3.Connection, component: str) -> int:
+    row = conn.execute("SELECT version FROM schema_versions WHERE component = ?", (component,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _statements(script: str) -> list[str]:
+    """The statements of a script; `executescript` would commit in the middle of the transaction."""
+    found: list[str] = []
+    pending = ""
+    for line in script.splitlines():
+        pending += line + "\n"
+        if sqlite3.complete_statement(pending):
+            found.append(pending.strip())
+            pending = ""
+    if pending.strip():
+        found.append(pending.strip())
+    return found

@@ -1,0 +1,101 @@
+"""The parameters of the long studies: sweeps over a grid, and the RL scientist."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from simulator.params import (
+    DEFAULT_BIAS,
+    LARGEST_SWEEP,
+    PHASES,
+    SEED_LIMIT,
+    Bias,
+    Depth,
+    Params,
+    Phases,
+    Seed,
+    Shots,
+    SystemSize,
+    Whole,
+    _distinct,
+    _items,
+)
+
+_List = BeforeValidator(_items)
+_Distinct = AfterValidator(_distinct)
+
+
+class Sweep(Params):
+    """A grid of runs in parallel: every phase x size x depth x bias x seed, each run once and kept in the notebook."""
+
+    phases: Phases = Field(list(PHASES))  # type: ignore[arg-type]
+    system_sizes: Annotated[list[SystemSize], _List, _Distinct] = Field(
+        [16, 32], min_length=1, max_length=64, description="Sizes of the grid, in qubits.", examples=[[16, 32]]
+    )
+    depths: Annotated[list[Depth], _List, _Distinct] = Field(
+        [4, 8], min_length=1, max_length=32, description="Depths of the grid, in layers.", examples=[[4, 8]]
+    )
+    biases: Annotated[list[Bias], _List, _Distinct] = Field(
+        [DEFAULT_BIAS], min_length=1, max_length=101, description="Biases of the grid.", examples=[[0.65]]
+    )
+    seeds: Annotated[int, Whole] = Field(
+        10, ge=1, le=LARGEST_SWEEP, description="How many seeds of each point.", examples=[10]
+    )
+    first_seed: Seed = 0
+    shots: Shots = 0
+    workers: Annotated[int, Whole] = Field(
+        0, ge=0, le=64, description="Worker processes; 0 is one a core.", examples=[0, 2]
+    )
+    cluster: str | None = Field(
+        None,
+        pattern=r"^(tcp|tls|ws|wss)://[A-Za-z0-9.\-\[\]:_]+$",
+        max_length=200,
+        description="Address of a Dask scheduler to run on instead of local processes.",
+        examples=["tcp://127.0.0.1:8786"],
+    )
+
+    @property
+    def total(self) -> int:
+        """How many runs the grid has."""
+        return len(self.phases) * len(self.system_sizes) * len(self.depths) * len(self.biases) * self.seeds
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Sweep:
+        if self.total > LARGEST_SWEEP:
+            raise ValueError(
+                f"seeds is {self.seeds}, and the grid has {self.total} runs, above the most, {LARGEST_SWEEP}: "
+                "choose fewer seeds or a smaller grid"
+            )
+        if self.first_seed + self.seeds - 1 > SEED_LIMIT:
+            raise ValueError(
+                f"first_seed is {self.first_seed}, and the last seed would be above the largest, {SEED_LIMIT}: "
+                f"choose first_seed up to {SEED_LIMIT - self.seeds + 1}"
+            )
+        return self
+
+
+class Scientist(Params):
+    """The RL scientist: an agent chooses the next experiment, and its reward is compared with random search."""
+
+    reward: Literal["tri", "uncertainty", "divergence"] = Field(
+        "tri",
+        description="What the agent seeks: TRI, the classifier's uncertainty, or distance from everything seen so far.",
+        examples=["tri"],
+    )
+    agent: Literal["random", "bandit", "dqn"] = Field(
+        "bandit", description="Random search, a UCB bandit, or a DQN (extra 'scientist').", examples=["bandit"]
+    )
+    budget: Annotated[int, Whole] = Field(
+        64,
+        ge=10,
+        le=2000,
+        description="Experiments of one trial.",
+        examples=[64],
+        json_schema_extra={"unit": "experiments"},
+    )
+    trials: Annotated[int, Whole] = Field(
+        10, ge=1, le=50, description="Independent trials, each with its own seed.", examples=[10]
+    )
+    seed: Seed = 0
