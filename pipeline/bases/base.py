@@ -1,0 +1,96 @@
+"""A base that is here: its files, its digest, and what a chat with it needs to know."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.bases.catalogue import BaseEntry, catalogue, find_entry
+from pipeline.errors import BaseError
+from pipeline.files import write_text_atomic
+from pipeline.lab import Lab
+
+_RECORD = "base.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base model on this disk.
+
+    `path` is a .gguf file (`kind` "gguf") or a folder of safetensors and tokenizer ("hf"). `sha256`
+    is the file's, or for a folder the digest over its weight files' names and digests. `add_bos` says
+    that a prompt starts with the begin-of-text token even where the template does not write it.
+    """
+
+    name: str
+    path: Path
+    kind: str
+    sha256: str
+    size: int
+    source: str
+    architecture: str
+    context_length: int
+    chat_template: str
+    bos_token: str
+    eos_token: str
+    add_bos: bool
+
+    @property
+    def entry(self) -> BaseEntry | None:
+        """The catalogue's entry, where the base has one."""
+        return find_entry(self.name)
+
+
+def slug(name: str) -> str:
+    """The name as a folder's name: letters, digits, dots and dashes."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[-80:] or "base"
+
+
+def base_folder(lab: Lab, name: str) -> Path:
+    """Where the lab keeps that base: models/bases/<name>."""
+    entry = find_entry(name)
+    return lab.models / "bases" / slug(entry.name if entry else name)
+
+
+def save_record(lab: Lab, base: Base) -> None:
+    """Writes base.json, the last step of a pull: without it a base is not here."""
+    folder = base_folder(lab, base.name)
+    record = {**asdict(base), "path": lab.relative(base.path)}
+    write_text_atomic(folder / _RECORD, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def load_record(lab: Lab, name: str) -> Base | None:
+    """The base as it was recorded, or None where it is not here or its file is gone or has another size."""
+    try:
+        record: dict[str, Any] = json.loads((base_folder(lab, name) / _RECORD).read_text(encoding="utf-8"))
+        base = Base(**{**record, "path": lab.root / record["path"]})
+        whole = base.path.is_dir() if base.kind == "hf" else base.path.stat().st_size == base.size
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return base if whole else None
+
+
+def locate(lab: Lab, name: str) -> Base:
+    """The base of that name (catalogue, HF id, Ollama tag, path). Raises BaseError where it is not here."""
+    if base := load_record(lab, name):
+        return base
+    path = Path(name).expanduser()
+    if path.exists() and not find_entry(name):
+        from pipeline.bases.local import register_path
+
+        return register_path(lab, name, path)
+    if find_entry(name) or "/" in name or name.startswith("ollama:"):
+        raise BaseError(f"the base {name} is not here: run `benlab pull {name}`")
+    raise unknown(name)
+
+
+def unknown(name: str) -> BaseError:
+    """The error for a name that is no base at all."""
+    known = ", ".join(catalogue())
+    return BaseError(
+        f"{name!r} is no known base: use one of {known}, a Hugging Face id (org/name), "
+        "the path of a .gguf file or model folder, or ollama:TAG"
+    )

@@ -1,0 +1,84 @@
+"""A base from the Hugging Face hub: safetensors, config and tokenizer, never code and never pickles."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.errors import BaseError, NetworkError, PipelineError
+from pipeline.files import require_space
+from simulator.events import Event, Progress
+
+_WANTED = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json"]
+_WANTED += [
+    "tokenizer*",
+    "special_tokens_map.json",
+    "vocab.*",
+    "merges.txt",
+    "added_tokens.json",
+    "chat_template.jinja",
+]
+
+
+def fetch(hf_id: str, folder: Path, expected_size: int | None) -> Iterator[Event]:
+    """Downloads the repository's safetensors into `folder`; broken downloads resume.
+
+    Raises NetworkError where the hub cannot be reached, BaseError where it refuses.
+    """
+    require_space(folder, (expected_size or 0) + (256 << 20), hf_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    ended: list[PipelineError | None] = []
+
+    def work() -> None:
+        ended.append(_download(hf_id, folder))
+
+    # A daemon: a cancelled job ends at once, and the hub's client resumes the partial files next time.
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        yield Progress("pull", _size(folder), expected_size, f"downloading {hf_id}")
+        thread.join(0.3)
+    if ended and ended[0]:
+        raise ended[0]
+
+
+def _download(hf_id: str, folder: Path) -> PipelineError | None:
+    """None where all files are here, else the error in words."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+    try:
+        snapshot_download(hf_id, local_dir=folder, allow_patterns=_WANTED)
+    except GatedRepoError:
+        return BaseError(
+            f"{hf_id} is gated: accept its licence at https://huggingface.co/{hf_id}, then run `hf auth login` "
+            "(or set HF_TOKEN) and pull again, or take an Ollama tag's bytes with --source ollama"
+        )
+    except RepositoryNotFoundError:
+        return BaseError(
+            f"{hf_id} is not on the hub, or not for you: check the name, or set HF_TOKEN where it is private"
+        )
+    except (HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
+        return _unreachable(hf_id, error)
+    except Exception as error:  # the client's transport has its own exception tree, which changed between versions
+        return _unreachable(hf_id, error)
+    return None
+
+
+def _unreachable(hf_id: str, error: Exception) -> NetworkError:
+    said = " ".join(str(error).split())[:160]
+    return NetworkError(
+        f"{hf_id} could not be fetched from huggingface.co ({type(error).__name__}: {said}): check the network, "
+        "or give a local copy with --source FOLDER, or an Ollama tag's bytes with --source ollama"
+    )
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for file in folder.rglob("*"):
+        try:
+            total += file.stat().st_size if file.is_file() else 0
+        except OSError:
+            continue
+    return total

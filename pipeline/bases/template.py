@@ -1,0 +1,107 @@
+"""Chat templates: the text that a list of messages becomes, the same in training and in serving.
+
+The environment equals the one of transformers' `apply_chat_template` (trimmed blocks, loop controls,
+its `tojson`, `raise_exception`, `strftime_now`), without loading transformers. A template is a
+stranger's code: it runs in jinja2's immutable sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import BaseError
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from pipeline.bases.base import Base
+
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+"""What llama.cpp assumes, too, where a file has no template."""
+
+
+def chat_template(base: Base) -> str:
+    """The base's own template (Jinja)."""
+    return base.chat_template
+
+
+def render(
+    base: Base,
+    messages: Sequence[Mapping[str, Any]],
+    add_generation_prompt: bool = False,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+) -> str:
+    """The messages as one text; begin-of-text is in it only where the template writes it. Raises BaseError."""
+    import jinja2
+
+    try:
+        return _compiled(base.chat_template).render(
+            messages=[dict(message) for message in messages],
+            tools=list(tools) if tools else None,
+            documents=None,
+            add_generation_prompt=add_generation_prompt,
+            bos_token=base.bos_token,
+            eos_token=base.eos_token,
+        )
+    except jinja2.TemplateError as error:
+        raise BaseError(
+            f"the chat template of {base.name} refuses these messages ({error}): change their roles"
+        ) from error
+
+
+@lru_cache(maxsize=16)
+def _compiled(source: str) -> jinja2.Template:
+    import jinja2
+    import jinja2.ext
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_generation_tag(), jinja2.ext.loopcontrols]
+    )
+    environment.filters["tojson"] = _tojson
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    return environment.from_string(source)
+
+
+def _generation_tag() -> type[jinja2.ext.Extension]:
+    """`{% generation %}…{% endgeneration %}`, which marks the answer for training and renders as its content."""
+    import jinja2
+    import jinja2.ext
+    from jinja2 import nodes
+
+    class Generation(jinja2.ext.Extension):
+        tags = {"generation"}  # noqa: RUF012
+
+        def parse(self, parser: Any) -> Any:
+            line = next(parser.stream).lineno
+            body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+            return nodes.CallBlock(self.call_method("_through"), [], [], body).set_lineno(line)
+
+        def _through(self, caller: Any) -> str:
+            return caller()
+
+    return Generation
+
+
+def _refuse(message: str) -> None:
+    import jinja2
+
+    raise jinja2.TemplateError(message)
+
+
+def _tojson(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
