@@ -1,0 +1,196 @@
+"""The chat engine over the embedded llama.cpp.
+
+Prompts are rendered here, by the code that training uses, and go to the server as token ids. The server's own
+chat endpoint renders with its own template engine and adds begin-of-text by its own rules, so its prompts can
+differ from training's; the receipt of an install proves that these do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall
+from pipeline.chat.http import READ_SECONDS, broken, error_text, sse
+from pipeline.chat.server import EmbeddedServer
+from pipeline.chat.tools import ToolReader, in_words, with_tools_in_words
+from pipeline.errors import ChatError
+
+_DEFAULT_MAX_TOKENS = 1024
+_LEAST_ANSWER = 64
+
+
+class EmbeddedEngine:
+    """Chats with the base (`adapter` False) or with one adapter (its number) of an `EmbeddedServer`.
+
+    Engines may share a server; the one with `owns_server` ends it in `aclose`. A child that has died is
+    started again by the next message.
+    """
+
+    is_remote = False
+
+    def __init__(
+        self,
+        server: EmbeddedServer,
+        model: str,
+        *,
+        adapter: bool | int = False,
+        defaults: ChatOptions | None = None,
+        system: str = "",
+        owns_server: bool = True,
+    ) -> None:
+        self.server = server
+        self.model = model
+        self.adapter = adapter
+        self.defaults = defaults or ChatOptions()
+        self.system = system
+        self.label = f"embedded llama.cpp · {model}"
+        self._owns_server = owns_server
+        self._client: Any = None
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that prompt and answer may have together."""
+        return self.server.context
+
+    async def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[dict[str, Any]] | None = None,
+        options: ChatOptions | None = None,
+    ) -> AsyncGenerator[ChatEvent, None]:
+        """Streams the answer; closing the iterator stops the generation. Raises ChatError."""
+        import httpx
+
+        started = time.perf_counter()
+        chosen = (options or ChatOptions()).over(self.defaults)
+        try:
+            client = await self._connect()
+            tokens, dropped = await self._fit(client, self._with_system(messages), tools)
+            body = self._body(tokens, chosen)
+            async with client.stream("POST", "/completion", json=body) as response:
+                if response.status_code != 200:
+                    text = error_text((await response.aread()).decode(errors="replace"))
+                    raise ChatError(f"the embedded engine refused this message: {text}")
+                async for event in self._read(response, started, dropped, bool(tools)):
+                    yield event
+        except httpx.HTTPError as error:
+            raise self._failure(error) from error
+
+    async def aclose(self) -> None:
+        """Closes the connection, and ends the server where this engine owns it."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+        if self._owns_server:
+            await asyncio.to_thread(self.server.close)
+
+    async def _connect(self) -> Any:
+        import httpx
+
+        if not self.server.alive:
+            await asyncio.to_thread(self.server.open)
+            self._client = None
+        if self._client is None:
+            timeout = httpx.Timeout(READ_SECONDS, connect=5.0)
+            self._client = httpx.AsyncClient(
+                base_url=self.server.base_url, headers=self.server.headers, timeout=timeout, trust_env=False
+            )
+        return self._client
+
+    def _with_system(self, messages: Sequence[Message]) -> list[Message]:
+        if self.system and not any(message["role"] == "system" for message in messages):
+            return [{"role": "system", "content": self.system}, *messages]
+        return list(messages)
+
+    async def _fit(
+        self, client: Any, messages: list[Message], tools: Sequence[dict[str, Any]] | None
+    ) -> tuple[list[int], int]:
+        """The prompt's tokens, and how many of the oldest turns were left out so that an answer has room."""
+        dropped = 0
+        while True:
+            tokens = await self._tokenize(client, self._render(messages, tools))
+            if len(tokens) + _LEAST_ANSWER <= self.context_length:
+                return tokens, dropped
+            first = 1 if messages[0]["role"] == "system" else 0
+            if len(messages) - first <= 1:
+                raise ChatError(
+                    f"the message has {len(tokens)} tokens and this model reads {self.context_length - _LEAST_ANSWER}: "
+                    "shorten it"
+                )
+            # A turn goes with the answer it got, so that the rest still starts with the user.
+            count = next((i for i in range(first + 1, len(messages) - 1) if messages[i]["role"] == "user"), 0)
+            end = count or len(messages) - 1
+            dropped += end - first
+            messages = messages[:first] + messages[end:]
+
+    def _render(self, messages: list[Message], tools: Sequence[dict[str, Any]] | None) -> str:
+        native = "tools" in self.server.described.chat_template
+        if native:
+            return self.server.render(messages, tools)
+        plain = in_words(messages)
+        # The tuned model has learned the calls; a description would take its prompts away from training's.
+        if tools and self.adapter is False:
+            plain = with_tools_in_words(plain, tools)
+        return self.server.render(plain)
+
+    async def _tokenize(self, client: Any, prompt: str) -> list[int]:
+        body = {"content": prompt, "add_special": False, "parse_special": True}
+        response = await client.post("/tokenize", json=body)
+        if response.status_code != 200:
+            raise ChatError(f"the embedded engine refused this message: {error_text(response.text)}")
+        return response.json()["tokens"]
+
+    def _body(self, tokens: list[int], options: ChatOptions) -> dict[str, Any]:
+        room = self.context_length - len(tokens)
+        scale = 1.0 if options.adapter_scale is None else options.adapter_scale
+        body: dict[str, Any] = {
+            "prompt": tokens,
+            "stream": True,
+            "cache_prompt": True,
+            "lora": self.server.lora(self.adapter, scale),
+            "n_predict": min(room, options.max_tokens or _DEFAULT_MAX_TOKENS),
+            "stop": list(options.stop),
+        }
+        for name in ("temperature", "top_p", "top_k", "seed"):
+            if (value := getattr(options, name)) is not None:
+                body[name] = value
+        return body
+
+    async def _read(self, response: Any, started: float, dropped: int, tools: bool) -> AsyncGenerator[ChatEvent, None]:
+        reader = ToolReader() if tools else None
+        first, called = 0.0, False
+        async for part in sse(response):
+            text = part.get("content", "")
+            if text:
+                first = first or time.perf_counter() - started
+                for event in reader.feed(text) if reader else (Delta(text),):
+                    called = called or isinstance(event, ToolCall)
+                    yield event
+            if part.get("stop"):
+                for event in reader.end() if reader else ():
+                    called = called or isinstance(event, ToolCall)
+                    yield event
+                yield self._done(part, first, dropped, called)
+                return
+        raise ChatError("the embedded engine closed the connection in the middle of an answer: ask again")
+
+    def _done(self, part: dict[str, Any], first: float, dropped: int, called: bool) -> Done:
+        reason = "length" if part.get("stop_type") == "limit" else "stop"
+        return Done(
+            "tool_calls" if called else reason,
+            part.get("tokens_evaluated", 0),
+            part.get("tokens_predicted", 0),
+            part.get("timings", {}).get("predicted_per_second") or 0.0,
+            first,
+            self.context_length,
+            dropped,
+        )
+
+    def _failure(self, error: Exception) -> ChatError:
+        # A killed child is reaped a moment after its connections break.
+        self.server.reap(0.3)
+        return self.server.failure(error) if not self.server.alive else broken(error, self.label)

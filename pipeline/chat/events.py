@@ -1,0 +1,80 @@
+"""What goes into a chat and what comes out of it, whichever engine answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+
+class _Named(TypedDict):
+    role: str
+    content: str
+
+
+class Message(_Named, total=False):
+    """One turn: role system, user, assistant or tool.
+
+    An assistant's `tool_calls` are `{"id", "function": {"name", "arguments": {...}}}`; a tool's answer
+    carries the `tool_call_id` and `tool_name` of the call that it answers.
+    """
+
+    tool_calls: list[dict[str, Any]]
+    tool_call_id: str
+    tool_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """How to decode. None leaves the model's own setting (the Modelfile's PARAMETER lines) as it is."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    adapter_scale: float | None = None
+    """Embedded engine only: 0 answers as the base, 1 as the tuned model; nothing is loaded again."""
+
+    def over(self, defaults: ChatOptions) -> ChatOptions:
+        """These options, with what they leave open taken from `defaults`."""
+        values = {
+            name: mine if (mine := getattr(self, name)) not in (None, ()) else getattr(defaults, name)
+            for name in self.__dataclass_fields__
+        }
+        return ChatOptions(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that the model asks for; `arguments` are not validated yet."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end of an answer: reason (stop, length, tool_calls, …), counts in tokens, times in seconds.
+
+    `dropped_messages` is how many of the oldest turns had to be left out so that the prompt fitted.
+    """
+
+    reason: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    tokens_per_second: float = 0.0
+    first_token_seconds: float = 0.0
+    context_length: int = 0
+    dropped_messages: int = 0
+
+
+ChatEvent = Delta | ToolCall | Done

@@ -1,0 +1,211 @@
+"""The chat engine over an Ollama server, by its official client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall
+from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback
+from pipeline.chat.tools import ToolReader, in_words, with_tools_in_words
+from pipeline.errors import ChatError
+
+_ASK_SECONDS = 5.0
+
+
+class OllamaEngine:
+    """Chats with `model` at `host`. `learned_tools`: the model writes TOOL lines without being told how."""
+
+    def __init__(
+        self,
+        host: str,
+        model: str,
+        *,
+        version: str = "",
+        defaults: ChatOptions | None = None,
+        system: str = "",
+        learned_tools: bool = False,
+    ) -> None:
+        self.url = address(host)
+        self.model = model
+        self.is_remote = not is_loopback(self.url)
+        where = f" at {self.url.partition('://')[2]}" if self.is_remote else ""
+        self.label = f"ollama {version}{where} · {model}".replace("ollama  ", "ollama ")
+        self.context_length = 0
+        self.system = system
+        self.defaults = defaults or ChatOptions()
+        self._learned_tools = learned_tools
+        self._native_tools = True
+        self._client: Any = None
+
+    async def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[dict[str, Any]] | None = None,
+        options: ChatOptions | None = None,
+    ) -> AsyncGenerator[ChatEvent, None]:
+        """Streams the answer; closing the iterator stops the generation. Raises ChatError."""
+        chosen = (options or ChatOptions()).over(self.defaults)
+        asked = self._with_system(messages)
+        if tools and self._native_tools:
+            try:
+                async with aclosing(self._stream(asked, tools, chosen, None)) as events:
+                    async for event in events:
+                        yield event
+                return
+            except _NoTools:
+                self._native_tools = False
+        reader = ToolReader() if tools else None
+        plain = in_words(asked) if tools else asked
+        if tools and not self._learned_tools:
+            plain = with_tools_in_words(plain, tools)
+        async with aclosing(self._stream(plain, None, chosen, reader)) as events:
+            async for event in events:
+                yield event
+
+    async def aclose(self) -> None:
+        """Closes the connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _stream(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]] | None,
+        options: ChatOptions,
+        reader: ToolReader | None,
+    ) -> AsyncGenerator[ChatEvent, None]:
+        import httpx
+        from ollama import ResponseError
+        from pydantic import ValidationError
+
+        answer = _Answer(reader)
+        try:
+            parts = await self._connect().chat(
+                self.model, messages, tools=tools, stream=True, options=_ollama_options(options)
+            )
+            async with aclosing(parts):
+                async for part in parts:
+                    for event in answer.take(part):
+                        yield event
+        except ResponseError as error:
+            raise self._refusal(error) from error
+        except (httpx.HTTPError, ConnectionError) as error:
+            raise broken(_as_httpx(error), self.label) from error
+        except (ValidationError, ValueError, AttributeError, TypeError) as error:
+            raise ChatError(
+                f"{self.url} answered something that is not Ollama's: check OLLAMA_HOST, or use the embedded engine"
+            ) from error
+        for event in answer.end():
+            yield event
+        yield answer.done(await self._context())
+
+    def _refusal(self, error: Any) -> ChatError:
+        """An answer with a status or an error line, as what the person can do about it."""
+        reason = error_text(str(error.error))
+        if "does not support tools" in reason:
+            return _NoTools(reason)
+        if error.status_code == 404:
+            return ChatError(f"Ollama at {self.url} has no model {self.model}: install it, or `ollama pull` it")
+        if "runner process has terminated" in reason:
+            return ChatError(
+                f"Ollama could not run {self.model} ({reason}): its adapter and base do not fit, or memory is short; "
+                "install it again"
+            )
+        return ChatError(f"Ollama at {self.url} refused this message: {reason}")
+
+    def _connect(self) -> Any:
+        if self._client is None:
+            import httpx
+            from ollama import AsyncClient
+
+            timeout = httpx.Timeout(READ_SECONDS, connect=_ASK_SECONDS)
+            self._client = AsyncClient(self.url, timeout=timeout, trust_env=self.is_remote)
+        return self._client
+
+    def _with_system(self, messages: Sequence[Message]) -> list[Message]:
+        if self.system and not any(message["role"] == "system" for message in messages):
+            return [{"role": "system", "content": self.system}, *messages]
+        return list(messages)
+
+    async def _context(self) -> int:
+        """The context the server runs the model with, as `/api/ps` tells; asked once, 0 where it does not say."""
+        if not self.context_length:
+            import httpx
+            from ollama import ResponseError
+
+            try:
+                running = await self._connect().ps()
+                names = {self.model, f"{self.model}:latest"}
+                found = (entry for entry in running.models if entry.model in names or entry.name in names)
+                self.context_length = next((entry.context_length or 0 for entry in found), 0)
+            except (ResponseError, httpx.HTTPError, ConnectionError, ValueError):
+                return 0
+        return self.context_length
+
+
+class _NoTools(ChatError):
+    """The model's template knows no tools."""
+
+
+class _Answer:
+    """One answer's events and times. Ollama's durations are nanoseconds."""
+
+    def __init__(self, reader: ToolReader | None) -> None:
+        self._reader = reader
+        self._started = time.perf_counter()
+        self._first = 0.0
+        self._last: Any = None
+        self._called = False
+
+    def take(self, part: Any) -> list[ChatEvent]:
+        """The events of one line."""
+        self._last = part
+        events: list[ChatEvent] = []
+        if text := part.message.content:
+            self._first = self._first or time.perf_counter() - self._started
+            events += self._reader.feed(text) if self._reader else (Delta(text),)
+        for index, call in enumerate(part.message.tool_calls or ()):
+            events.append(ToolCall(f"call-{index}", call.function.name, dict(call.function.arguments or {})))
+        self._called = self._called or any(isinstance(event, ToolCall) for event in events)
+        return events
+
+    def end(self) -> list[ChatEvent]:
+        """What the reader still held."""
+        events: list[ChatEvent] = list(self._reader.end()) if self._reader else []
+        self._called = self._called or any(isinstance(event, ToolCall) for event in events)
+        return events
+
+    def done(self, context: int) -> Done:
+        """The end event. Without a last line Ollama has cut off more than 30 equal tokens in a row."""
+        last = self._last
+        if last is None:
+            raise ChatError("Ollama ended the answer before its first word: ask again")
+        seconds = (last.eval_duration or 0) / 1e9
+        made = last.eval_count or 0
+        reason = (last.done_reason or "stop") if last.done else "repetition"
+        return Done(
+            "tool_calls" if self._called else reason,
+            last.prompt_eval_count or 0,
+            made,
+            made / seconds if seconds else 0.0,
+            self._first,
+            context,
+        )
+
+
+def _ollama_options(options: ChatOptions) -> dict[str, Any]:
+    values = {name: getattr(options, name) for name in ("temperature", "top_p", "top_k", "seed")}
+    values |= {"num_predict": options.max_tokens, "stop": list(options.stop) or None}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _as_httpx(error: Exception) -> Exception:
+    """The official client turns a refused connection into the built-in ConnectionError."""
+    import httpx
+
+    return error if isinstance(error, httpx.HTTPError) else httpx.ConnectError(str(error))

@@ -1,0 +1,176 @@
+"""Which engine answers: Ollama where its server lists the model, else llama.cpp in a child process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipeline.chat.events import ChatEvent, ChatOptions, Message
+from pipeline.errors import ChatError
+
+if TYPE_CHECKING:
+    from pipeline.chat.embedded import EmbeddedEngine
+    from pipeline.chat.ollama import OllamaEngine
+    from pipeline.lab import Lab
+    from pipeline.modelfile import Modelfile
+
+DEFAULT_HOST = "127.0.0.1:11434"
+_LOOK_SECONDS = 1.5
+
+
+class ChatEngine(Protocol):
+    """What the console, the API and the headless commands chat with.
+
+    `is_remote`: the words leave this machine, so the person is asked once before the first one does.
+    `context_length` is 0 where the server does not tell.
+    """
+
+    label: str
+    model: str
+    is_remote: bool
+
+    @property
+    def context_length(self) -> int: ...
+
+    def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[dict[str, Any]] | None = None,
+        options: ChatOptions | None = None,
+    ) -> AsyncGenerator[ChatEvent, None]: ...
+
+    async def aclose(self) -> None: ...
+
+
+async def open_engine(lab: Lab, model: str = "ben-lab", *, ollama_host: str | None = None) -> ChatEngine:
+    """The engine for `model`: "ben-lab", an installed version ("ben-lab:<run>"), "base", or a server's model.
+
+    Ollama answers where its server lists the model; else the embedded engine does, from the lab's own
+    files. `[chat] url` in benlab.toml names an OpenAI-compatible server, and `model = "url:NAME"` a model there.
+    Raises ChatError.
+    """
+    from pipeline.modelfile import load
+
+    modelfile = load(lab)
+    if model.startswith("url:"):
+        return _openai(lab, model.removeprefix("url:"), modelfile)
+    host = ollama_host or _configured(lab, "ollama_host") or os.environ.get("OLLAMA_HOST") or DEFAULT_HOST
+    if engine := await _ollama(host, model, modelfile, lab):
+        return engine
+    return await asyncio.to_thread(_embedded, lab, model, modelfile)
+
+
+def defaults_of(modelfile: Modelfile) -> ChatOptions:
+    """The Modelfile's PARAMETER lines as decoding options."""
+    names = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "seed": "seed"}
+    values: dict[str, Any] = {
+        ours: modelfile.parameters[theirs] for theirs, ours in names.items() if theirs in modelfile.parameters
+    }
+    stop = modelfile.parameters.get("stop")
+    if isinstance(modelfile.parameters.get("num_predict"), int):
+        values["max_tokens"] = modelfile.parameters["num_predict"]
+    return ChatOptions(**values, stop=tuple(stop) if isinstance(stop, list) else ())
+
+
+def _configured(lab: Lab, key: str) -> str | None:
+    value = lab.config().get("chat", {}).get(key)
+    return value if isinstance(value, str) and value else None
+
+
+async def _ollama(host: str, model: str, modelfile: Modelfile, lab: Lab) -> OllamaEngine | None:
+    """An engine on that server, or None where it does not answer as Ollama or does not list the model."""
+    import httpx
+
+    from pipeline.chat.http import address, is_loopback
+    from pipeline.chat.ollama import OllamaEngine
+
+    url = address(host)
+    try:
+        async with httpx.AsyncClient(timeout=_LOOK_SECONDS, trust_env=not is_loopback(url)) as client:
+            listed = (await client.get(f"{url}/api/tags")).json()["models"]
+            names = {str(entry.get("model") or entry.get("name")) for entry in listed}
+            wanted = await asyncio.to_thread(_ollama_name, lab, model)
+            if not names & {wanted, f"{wanted}:latest"}:
+                return None
+            version = str((await client.get(f"{url}/api/version")).json()["version"])[:40]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    tuned = model != "base" and wanted.split(":")[0] == "ben-lab"
+    return OllamaEngine(
+        host, wanted, version=version, defaults=defaults_of(modelfile), system=modelfile.system, learned_tools=tuned
+    )
+
+
+def _ollama_name(lab: Lab, model: str) -> str:
+    """The name that Ollama would list: the current version's base for "base", else the model's own."""
+    if model != "base":
+        return model
+    from pipeline.bases import find_entry
+
+    entry = find_entry(_base_name(lab))
+    return (entry.ollama_tag if entry else None) or _base_name(lab).removeprefix("ollama:")
+
+
+def _base_name(lab: Lab) -> str:
+    from pipeline.install.registry import Registry
+
+    current = Registry(lab).current()
+    return current.base if current else str(lab.config().get("train", {}).get("base", "smollm2"))
+
+
+def _embedded(lab: Lab, model: str, modelfile: Modelfile) -> EmbeddedEngine:
+    """Starts the embedded engine with the version's base, and its adapter at hand even where the base answers."""
+    from pipeline.bases import locate
+    from pipeline.chat.embedded import EmbeddedEngine
+    from pipeline.chat.server import EmbeddedServer
+    from pipeline.errors import BaseError
+    from pipeline.install.registry import Registry
+
+    registry = Registry(lab)
+    version = registry.current() if model == "base" else registry.find(model)
+    if version is None and model != "base":
+        raise ChatError(f"{_not_here(model, registry)}")
+    try:
+        base = locate(lab, version.base if version else _base_name(lab))
+    except BaseError as error:
+        raise ChatError(str(error)) from error
+    if base.kind != "gguf":
+        raise ChatError(
+            f"the base {base.name} is a folder of safetensors and the embedded engine reads GGUF: "
+            "install ben-lab in Ollama, or train on a GGUF base"
+        )
+    adapters = [registry.adapter_path(version)] if version else []
+    server = EmbeddedServer(
+        base, adapters, context=_context(modelfile, base.context_length), log=lab.models / "embedded.log"
+    )
+    server.open()
+    name = "base " + base.name if model == "base" else model
+    return EmbeddedEngine(
+        server, name, adapter=model != "base", defaults=defaults_of(modelfile), system=modelfile.system
+    )
+
+
+def _context(modelfile: Modelfile, most: int) -> int:
+    asked = modelfile.parameters.get("num_ctx")
+    return min(most, asked if isinstance(asked, int) and asked > 0 else 4096)
+
+
+def _not_here(model: str, registry: Any) -> str:
+    versions = [version.version for version in registry.versions()]
+    if model == "ben-lab":
+        return "ben-lab is not installed yet: run `benlab loop`, or chat with the base (`benlab chat --base`)"
+    known = ", ".join(["base", "ben-lab", *versions][:12])
+    return f"no engine here has the model {model!r}: use one of {known}, or a model that Ollama lists"
+
+
+def _openai(lab: Lab, model: str, modelfile: Modelfile) -> ChatEngine:
+    from pipeline.chat.openai import OpenAIEngine
+
+    url = _configured(lab, "url")
+    if not url:
+        raise ChatError('no server is named for url: models: set [chat] url = "http://HOST:PORT/v1" in benlab.toml')
+    key = os.environ.get(_configured(lab, "key_env") or "OPENAI_API_KEY", "")
+    return OpenAIEngine(url, model, key=key, defaults=defaults_of(modelfile), system=modelfile.system)

@@ -1,0 +1,152 @@
+"""The chat engine over any server that speaks OpenAI's /v1/chat/completions."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall
+from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, sse
+from pipeline.errors import ChatError
+
+
+@dataclass
+class _Answer:
+    """What has come of one answer so far."""
+
+    started: float = field(default_factory=time.perf_counter)
+    first: float = 0.0
+    reason: str = ""
+    usage: dict[str, Any] = field(default_factory=dict)
+    calls: dict[int, dict[str, str]] = field(default_factory=dict)
+
+    def take(self, part: dict[str, Any]) -> str:
+        """Notes a chunk; returns its text."""
+        self.usage = part.get("usage") or self.usage
+        choice = (part.get("choices") or [{}])[0]
+        self.reason = choice.get("finish_reason") or self.reason
+        delta = choice.get("delta") or {}
+        for piece in delta.get("tool_calls") or ():
+            self._take_call(piece)
+        text = delta.get("content") or ""
+        if text and not self.first:
+            self.first = time.perf_counter() - self.started
+        return text
+
+    def tool_calls(self) -> list[ToolCall]:
+        """The whole calls. Raises ChatError where the arguments are no JSON object."""
+        return [_tool_call(call) for _, call in sorted(self.calls.items())]
+
+    def done(self) -> Done:
+        """The end event."""
+        made = int(self.usage.get("completion_tokens") or 0)
+        seconds = time.perf_counter() - self.started - self.first
+        speed = made / seconds if made and seconds > 0 else 0.0
+        return Done(self.reason, int(self.usage.get("prompt_tokens") or 0), made, speed, self.first)
+
+    def _take_call(self, piece: dict[str, Any]) -> None:
+        call = self.calls.setdefault(int(piece.get("index") or 0), {"id": "", "name": "", "arguments": ""})
+        function = piece.get("function") or {}
+        call["id"] = piece.get("id") or call["id"]
+        call["name"] += function.get("name") or ""
+        call["arguments"] += function.get("arguments") or ""
+
+
+class OpenAIEngine:
+    """Chats with `model` at `url` (up to and with /v1). The key goes to that server alone."""
+
+    def __init__(
+        self, url: str, model: str, *, key: str = "", defaults: ChatOptions | None = None, system: str = ""
+    ) -> None:
+        import httpx
+
+        self.url = address(url, 80)
+        self.model = model
+        self.is_remote = not is_loopback(self.url)
+        self.label = f"{httpx.URL(self.url).netloc.decode()} · {model}"
+        self.context_length = 0
+        self.system = system
+        self.defaults = defaults or ChatOptions()
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        timeout = httpx.Timeout(READ_SECONDS, connect=5.0)
+        self._client = httpx.AsyncClient(headers=headers, timeout=timeout, trust_env=self.is_remote)
+
+    async def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[dict[str, Any]] | None = None,
+        options: ChatOptions | None = None,
+    ) -> AsyncGenerator[ChatEvent, None]:
+        """Streams the answer; closing the iterator stops the generation. Raises ChatError."""
+        import httpx
+
+        body = self._body(messages, tools, (options or ChatOptions()).over(self.defaults))
+        answer = _Answer()
+        try:
+            async with self._client.stream("POST", f"{self.url}/chat/completions", json=body) as response:
+                if response.status_code != 200:
+                    text = error_text((await response.aread()).decode(errors="replace"))
+                    raise ChatError(f"{self.label} refused this message ({response.status_code}): {text}")
+                async for part in sse(response):
+                    if text := answer.take(part):
+                        yield Delta(text)
+        except httpx.HTTPError as error:
+            raise broken(error, self.label) from error
+        if not answer.reason:
+            raise ChatError(f"{self.label} ended the answer without saying why: ask again")
+        for call in answer.tool_calls():
+            yield call
+        yield answer.done()
+
+    async def aclose(self) -> None:
+        """Closes the connection."""
+        await self._client.aclose()
+
+    def _body(
+        self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] | None, options: ChatOptions
+    ) -> dict[str, Any]:
+        has_system = any(message["role"] == "system" for message in messages)
+        first: list[Message] = [] if has_system or not self.system else [{"role": "system", "content": self.system}]
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [_message(message) for message in [*first, *messages]],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        for name in ("temperature", "top_p", "seed", "max_tokens"):
+            if (value := getattr(options, name)) is not None:
+                body[name] = value
+        if options.stop:
+            body["stop"] = list(options.stop)
+        if tools:
+            body["tools"] = list(tools)
+        return body
+
+
+def _message(message: Message) -> dict[str, Any]:
+    """The message as OpenAI writes it: a call's arguments are a JSON text."""
+    wire: dict[str, Any] = {key: value for key, value in message.items() if key not in ("tool_calls", "tool_name")}
+    if calls := message.get("tool_calls"):
+        wire["tool_calls"] = [
+            {
+                "id": call.get("id", "call-0"),
+                "type": "function",
+                "function": {**call["function"], "arguments": json.dumps(call["function"]["arguments"])},
+            }
+            for call in calls
+        ]
+    return wire
+
+
+def _tool_call(call: dict[str, str]) -> ToolCall:
+    try:
+        arguments = json.loads(call["arguments"] or "{}")
+    except ValueError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise ChatError(f"the call of {call['name'] or 'a tool'} has arguments that are no JSON object: ask again")
+    return ToolCall(call["id"] or f"call-{call['name']}", call["name"], arguments)

@@ -1,0 +1,282 @@
+"""llama.cpp in a child process: started, asked, and gone with its parent."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from queue import Empty, Queue
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any
+
+from pipeline.chat.http import error_text
+from pipeline.errors import ChatError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from pipeline.bases.base import Base
+    from pipeline.chat.events import Message
+
+_START_SECONDS = 300.0
+_ANSWER_SECONDS = 600.0
+
+Prompt = str | Sequence["Message"]
+
+
+class EmbeddedServer:
+    """A llama.cpp server with one base, any number of LoRA adapters, and `parallel` slots.
+
+    Works as a context manager. `context` is in tokens a slot. Adapters are laid over the base at run
+    time: each request says which one answers and how strongly, and nothing is loaded again.
+    """
+
+    def __init__(
+        self,
+        base: Base | Path,
+        adapters: Sequence[Path] = (),
+        *,
+        parallel: int = 2,
+        context: int = 4096,
+        threads: int | None = None,
+        log: Path | None = None,
+        cache_mib: int = 512,
+    ) -> None:
+        self._described = None if isinstance(base, Path) else base
+        self.base = base if isinstance(base, Path) else base.path
+        self.adapters = tuple(Path(adapter) for adapter in adapters)
+        self.parallel = parallel
+        self.context = context
+        self.threads = threads or min(len(os.sched_getaffinity(0)), 8)
+        self.log = log
+        self.cache_mib = cache_mib
+        self._describing = threading.Lock()
+        self.base_url = ""
+        self.key = secrets.token_urlsafe(32)
+        self._process: subprocess.Popen[str] | None = None
+
+    @classmethod
+    def start(cls, base: Base | Path, adapters: Sequence[Path] = (), **settings: Any) -> EmbeddedServer:
+        """A running server. Raises ChatError where the model cannot be loaded."""
+        server = cls(base, adapters, **settings)
+        server.open()
+        return server
+
+    @property
+    def alive(self) -> bool:
+        """Whether the child runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def open(self) -> None:
+        """Starts the child and waits until it answers. Raises ChatError."""
+        for file in (self.base, *self.adapters):
+            if not file.is_file():
+                raise ChatError(f"{file} is not there: pull the base or install the model again")
+        self.close()
+        with self._log_stream() as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pipeline.chat.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+                env=self._environment(),
+            )
+        try:
+            self.base_url = self._handshake(self._process)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends the child."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        try:
+            process.wait(2)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def reap(self, seconds: float) -> None:
+        """Waits up to that long for a child that is about to end."""
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+
+    def __enter__(self) -> EmbeddedServer:
+        if not self.alive:
+            self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request must carry."""
+        return {"Authorization": f"Bearer {self.key}"}
+
+    def lora(self, adapter: bool | int, scale: float = 1.0) -> list[dict[str, float]]:
+        """A request's `lora` field: `adapter` True is the first one, False none, a number that one (from 0)."""
+        chosen = (0 if adapter else -1) if isinstance(adapter, bool) else adapter
+        if chosen >= len(self.adapters):
+            raise ChatError(f"adapter {chosen} is not loaded: this engine holds {len(self.adapters)}")
+        return [{"id": i, "scale": scale if i == chosen else 0.0} for i in range(len(self.adapters))]
+
+    def render(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] | None = None) -> str:
+        """The prompt that these messages become, by the very code and template that training uses."""
+        from pipeline.bases.template import render
+
+        return render(self.described, messages, add_generation_prompt=True, tools=tools)
+
+    @property
+    def described(self) -> Base:
+        """The base with its template and special tokens, read from its file where only a path was given."""
+        with self._describing:
+            if self._described is None:
+                from pipeline.bases.describe import describe_gguf
+
+                self._described = describe_gguf(self.base.stem, self.base, f"file {self.base}", sha256="unread")
+            return self._described
+
+    def tokenize(self, prompt: str, client: httpx.Client | None = None) -> list[int]:
+        """The prompt's token ids; control tokens in the text are read as such, and nothing is added."""
+        body = {"content": prompt, "add_special": False, "parse_special": True}
+        return self._post("/tokenize", body, client)["tokens"]
+
+    def complete(
+        self, prompt: Prompt, *, adapter: bool | int = True, client: httpx.Client | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """llama.cpp's whole answer to one prompt (`content`, `tokens`, `stop_type`, `timings`…)."""
+        text = prompt if isinstance(prompt, str) else self.render(prompt)
+        body = {
+            "prompt": self.tokenize(text, client),
+            "lora": self.lora(adapter),
+            "cache_prompt": True,
+            "temperature": 0.0,
+            "return_tokens": True,
+            **options,
+        }
+        return self._post("/completion", body, client)
+
+    def complete_many(
+        self,
+        prompts: Iterable[Prompt],
+        *,
+        adapter: bool | int = True,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        seed: int = 0,
+        stop: Sequence[str] = (),
+    ) -> Iterator[tuple[int, str]]:
+        """Answers many prompts over all slots; yields (index, text) as they are done. Raises ChatError."""
+        from concurrent.futures import ThreadPoolExecutor, as_completed
+
+        options = {"n_predict": max_tokens, "temperature": temperature, "seed": seed, "stop": list(stop)}
+        pool = ThreadPoolExecutor(self.parallel, thread_name_prefix="complete")
+        with self.client() as client:
+            futures = {
+                pool.submit(self.complete, prompt, adapter=adapter, client=client, **options): index
+                for index, prompt in enumerate(prompts)
+            }
+            try:
+                for future in as_completed(futures):
+                    yield futures[future], future.result()["content"]
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def client(self) -> httpx.Client:
+        """An HTTP client of this server."""
+        import httpx
+
+        return httpx.Client(base_url=self.base_url, headers=self.headers, timeout=_ANSWER_SECONDS, trust_env=False)
+
+    def _post(self, path: str, body: dict[str, Any], client: httpx.Client | None) -> dict[str, Any]:
+        import httpx
+
+        with contextlib.ExitStack() as stack:
+            client = client or stack.enter_context(self.client())
+            try:
+                response = client.post(path, json=body)
+            except httpx.HTTPError as error:
+                raise self.failure(error) from error
+        if response.status_code != 200:
+            raise ChatError(f"the embedded engine refused {path}: {error_text(response.text)}")
+        return response.json()
+
+    def failure(self, error: Exception) -> ChatError:
+        """What a broken connection means here."""
+        if self.alive:
+            return ChatError(f"the embedded engine did not answer ({type(error).__name__}): ask again")
+        return ChatError(f"the embedded engine has stopped{self._log_tail()}: ask again, and it starts anew")
+
+    def _handshake(self, process: subprocess.Popen[str]) -> str:
+        assert process.stdin and process.stdout
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(self._settings()) + "\n")
+            process.stdin.flush()
+        answers: Queue[str] = Queue()
+        threading.Thread(target=_read_line, args=(process.stdout, answers), daemon=True).start()
+        try:
+            line = answers.get(timeout=_START_SECONDS)
+        except Empty:
+            raise ChatError(
+                f"llama.cpp did not load {self.base.name} within {_START_SECONDS:.0f} s: choose a smaller base"
+            ) from None
+        answer = json.loads(line) if line.strip() else {"error": "its process ended"}
+        if "error" in answer:
+            raise ChatError(
+                f"llama.cpp cannot load {self.base.name} ({answer['error']}{self._log_tail()}): "
+                "check that the file is a whole GGUF and that the adapter was trained on it"
+            )
+        return answer["url"]
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "model": str(self.base),
+            "adapters": [str(adapter) for adapter in self.adapters],
+            "parallel": self.parallel,
+            "context": self.context,
+            "threads": self.threads,
+            "cache_mib": self.cache_mib,
+            "key": self.key,
+        }
+
+    def _environment(self) -> dict[str, str]:
+        # Idle OpenMP threads that spin take the cores from a job that trains.
+        return {**os.environ, "OMP_WAIT_POLICY": "passive"}
+
+    def _log_stream(self) -> IO[bytes]:
+        if self.log is None:
+            return tempfile.TemporaryFile()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        return self.log.open("wb")
+
+    def _log_tail(self) -> str:
+        if self.log is None or not self.log.exists():
+            return ""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return f"; its log {self.log} ends: {' '.join(lines[-1].split())[:200]}" if lines else ""
+
+
+def _read_line(stream: IO[str], answers: Queue[str]) -> None:
+    try:
+        answers.put(stream.readline())
+    except (OSError, ValueError):
+        answers.put("")

@@ -1,0 +1,130 @@
+"""The installed versions of ben-lab: one JSON file that says which there are, and which one answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InstallError
+from pipeline.files import write_text_atomic
+
+if TYPE_CHECKING:
+    from pipeline.lab import Lab
+
+NAME = "ben-lab"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One install: what it was made of, how it scored, and the receipt that proves it. Paths are seen from the lab."""
+
+    version: str
+    adapter: str
+    base: str
+    base_sha256: str
+    created: str
+    run: str
+    physics_version: str = ""
+    recipe: str = ""
+    data_sha256: str = ""
+    target: str = "embedded"
+    ollama: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    receipt: dict[str, Any] = field(default_factory=dict)
+
+
+class Registry:
+    """models/ben-lab/registry.json, read anew by every call so that two processes see the same."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self.folder = lab.models / NAME
+        self.path = self.folder / "registry.json"
+
+    def versions(self) -> list[Version]:
+        """All versions, the oldest first. Raises InstallError where the file is broken."""
+        return self._read()[1]
+
+    def current(self) -> Version | None:
+        """The version that `ben-lab` stands for."""
+        name, versions = self._read()
+        return next((version for version in versions if version.version == name), None)
+
+    def find(self, name: str) -> Version | None:
+        """The version "ben-lab:<run>", "<run>" or an unambiguous end of it; "ben-lab" is the current one."""
+        if name in (NAME, f"{NAME}:latest"):
+            return self.current()
+        versions = self.versions()
+        exact = [version for version in versions if name in (version.version, version.run)]
+        alike = [version for version in versions if len(name) >= 4 and version.version.endswith(name)]
+        found = exact or alike
+        return found[0] if len(found) == 1 or exact else None
+
+    def named(self, name: str) -> Version:
+        """As `find`; raises InstallError where there is none."""
+        if version := self.find(name):
+            return version
+        known = ", ".join(version.version for version in self.versions()) or "none is installed"
+        raise InstallError(f"{name!r} is no installed version ({known}): see `benlab models`")
+
+    def adapter_path(self, version: Version) -> Path:
+        """The version's adapter, GGUF."""
+        return self._lab.root / version.adapter
+
+    def folder_of(self, version: str) -> Path:
+        """Where that version's files are kept."""
+        return self.folder / version.removeprefix(f"{NAME}:")
+
+    def add(self, version: Version, *, make_current: bool = True) -> None:
+        """Publishes a version, in place of one of the same name; its files must be there already."""
+        current, versions = self._read()
+        kept = [other for other in versions if other.version != version.version]
+        self._write(version.version if make_current else current, [*kept, version])
+
+    def use(self, name: str) -> Version:
+        """Makes that version the one that answers."""
+        version = self.named(name)
+        self._write(version.version, self.versions())
+        return version
+
+    def previous(self) -> Version | None:
+        """The version before the current one, by time of install."""
+        current = self.current()
+        versions = self.versions()
+        if current is None:
+            return versions[-1] if versions else None
+        older = versions[: versions.index(current)]
+        return older[-1] if older else None
+
+    def update(self, name: str, **changes: Any) -> Version:
+        """Changes fields of a version."""
+        current, versions = self._read()
+        changed = replace(self.named(name), **changes)
+        self._write(current, [changed if v.version == changed.version else v for v in versions])
+        return changed
+
+    def remove(self, name: str) -> Version:
+        """Forgets a version, then deletes its files. Raises InstallError for the current one."""
+        version = self.named(name)
+        current, versions = self._read()
+        if version.version == current:
+            raise InstallError(f"{version.version} is the one in use: `benlab use` another first, then remove it")
+        self._write(current, [other for other in versions if other != version])
+        shutil.rmtree(self.folder_of(version.version), ignore_errors=True)
+        return version
+
+    def _read(self) -> tuple[str, list[Version]]:
+        try:
+            data = json.loads(self.path.read_text(encoding="utf-8"))
+            return str(data["current"]), [Version(**entry) for entry in data["versions"]]
+        except FileNotFoundError:
+            return "", []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InstallError(f"{self.path} cannot be read ({error}): remove it and install again") from error
+
+    def _write(self, current: str, versions: list[Version]) -> None:
+        data = {"current": current, "versions": [asdict(version) for version in versions]}
+        write_text_atomic(self.path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
