@@ -1,0 +1,141 @@
+"""Claims: what an output says that the simulator can check.
+
+Every number and every verdict of an output is one claim:
+
+    {"quantity": "features.zz_nearest", "experiment": "run_phase", "params": {...},
+     "value": 0.62, "tolerance": 0.005, "text": "0.62"}            a measured number
+    {"quantity": "param.depth", "experiment": …, "params": …, "value": 8, "tolerance": 0, "text": "8"}   a setting
+    {"quantity": "verdict.higher", "runs": [{"experiment", "params"}, …], "feature": "zz_nearest", "text": "A"}
+    {"quantity": "glossary.tri", "runs": [], "text": "TRI is …"}                                         a definition
+
+`Words` writes the text of an output and records its claims on the way, so that no number is said unclaimed.
+`verify` says what is wrong with a claim, given the results of its runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.data.glossary import Entry, by_key
+from pipeline.data.numbers import HALF_STEP, measured, setting
+from pipeline.data.rules import RULES
+from pipeline.data.tool_line import read_tool_line
+from simulator.errors import SimulatorError
+
+Claim = dict[str, Any]
+Params = dict[str, Any]
+MARGIN = 1e-9
+"""Room for the last bit of a float beside a tolerance."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment to run: the name in the simulator, and every parameter that is not the default."""
+
+    experiment: str
+    params: Params
+
+    @property
+    def key(self) -> str:
+        """Equal for equal runs."""
+        return self.experiment + json.dumps(self.params, sort_keys=True)
+
+    def as_dict(self) -> Params:
+        """The run as a claim names it."""
+        return {"experiment": self.experiment, "params": self.params}
+
+
+def quantity(result: Mapping[str, Any], path: str) -> Any:
+    """The value under a dotted path of a result: `features.zz_nearest`, `TRI`, `runs.1.drift`.
+
+    Raises KeyError, IndexError or ValueError where there is none.
+    """
+    value: Any = result
+    for part in path.split("."):
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    return value
+
+
+class Words:
+    """Text with its claims. Each method returns the words to write and records the claim."""
+
+    def __init__(self) -> None:
+        self.claims: list[Claim] = []
+
+    def number(self, run: Run, result: Mapping[str, Any], path: str) -> str:
+        """A measured value of `run`, rounded by the rule."""
+        text = measured(quantity(result, path))
+        claim = {"quantity": path, **run.as_dict(), "value": float(text), "tolerance": HALF_STEP, "text": text}
+        self._add(claim)
+        return text
+
+    def param(self, run: Run, path: str) -> str:
+        """A setting of `run`, as it is: `depth`, `depth_factors.1`."""
+        value = quantity(run.params, path)
+        text = value if isinstance(value, str) else setting(value)
+        claim = {"quantity": f"param.{path}", **run.as_dict(), "value": value, "tolerance": 0, "text": text}
+        self._add(claim)
+        return text
+
+    def verdict(self, rule: str, runs: Iterable[tuple[Run, Mapping[str, Any]]], feature: str = "") -> str:
+        """What the rule named `rule` concludes from the runs' results."""
+        pairs = list(runs)
+        text = RULES[rule]([result for _, result in pairs], feature)
+        claim = {"quantity": f"verdict.{rule}", "runs": [run.as_dict() for run, _ in pairs], "text": text}
+        self._add({**claim, "feature": feature} if feature else claim)
+        return text
+
+    def definition(self, entry: Entry) -> str:
+        """A glossary entry's text: a claim that data check compares with the glossary."""
+        self._add({"quantity": f"glossary.{entry.key}", "runs": [], "text": entry.text})
+        return entry.text
+
+    def tool(self, line: str, name: str, args: Params) -> str:
+        """A tool call: a claim that it reads back as this experiment with these arguments."""
+        self._add({"quantity": "tool", "runs": [], "name": name, "args": args, "text": line})
+        return line
+
+    def _add(self, claim: Claim) -> None:
+        if claim not in self.claims:
+            self.claims.append(claim)
+
+
+def runs_of(claim: Claim) -> list[Run]:
+    """The runs that a claim needs. Raises KeyError or TypeError where the claim is no claim."""
+    raw = claim["runs"] if "runs" in claim else [claim]
+    return [Run(str(item["experiment"]), dict(item["params"])) for item in raw]
+
+
+def verify(claim: Claim, results: list[Mapping[str, Any]]) -> str | None:
+    """What the simulator found where it differs from the claim, as text; None where the claim holds."""
+    name = str(claim["quantity"])
+    if name.startswith("verdict."):
+        rule = RULES.get(name.removeprefix("verdict."))
+        if rule is None:
+            return f"no rule named {name}"
+        found = rule(results, str(claim.get("feature", "")))
+        return None if found == claim["text"] else found
+    if name == "tool":
+        return _tool_trouble(claim)
+    if name.startswith("glossary."):
+        text = by_key(name.removeprefix("glossary.")).text
+        return None if text == claim["text"] else text
+    if name.startswith("param."):
+        value = quantity(runs_of(claim)[0].params, name.removeprefix("param."))
+        return None if value == claim["value"] else str(value)
+    value = quantity(results[0], name)
+    if not isinstance(value, int | float):
+        return f"{value!r}, which is no number"
+    right = abs(float(value) - float(claim["value"])) <= float(claim["tolerance"]) + MARGIN
+    return None if right and float(claim["text"]) == float(claim["value"]) else measured(value)
+
+
+def _tool_trouble(claim: Claim) -> str | None:
+    try:
+        call = read_tool_line(str(claim["text"]))
+    except (ValueError, SimulatorError) as error:
+        return str(error)
+    return None if call == (claim["name"], claim["args"]) else f"{call}"

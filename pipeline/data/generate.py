@@ -1,0 +1,159 @@
+"""The stage `generate`: experiments in, training data out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import simulator
+from pipeline.data.duplicates import Seen
+from pipeline.data.feedback import accepted
+from pipeline.data.line import Sample
+from pipeline.data.params import GenerateParams
+from pipeline.data.paths import validation_path
+from pipeline.data.reader import BadLine, read_good
+from pipeline.data.recipes import counts
+from pipeline.data.regions import TRAIN, VALIDATION
+from pipeline.data.samples import make
+from pipeline.data.source import InProcess, OverApi, Source
+from pipeline.data.writer import read_manifest, write_dataset
+from pipeline.errors import DataError
+from pipeline.lab import Lab
+from simulator.events import Event, Note, Progress, Result
+
+BAR_STEP = 20
+MOST_NOTES = 20
+
+
+@dataclass
+class _Parts:
+    """What is gathered while the stage runs."""
+
+    train: list[Sample] = field(default_factory=list)
+    validation: list[Sample] = field(default_factory=list)
+    bad: list[BadLine] = field(default_factory=list)
+    seen: Seen = field(default_factory=Seen)
+
+
+def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
+    """Writes the training file, its validation file and manifest; ends with their counts and sha256.
+
+    Raises BadInput, DataError, LabError, NetworkError or SimulatorError; nothing is changed then.
+    """
+    started = time.monotonic()
+    wanted = counts(params)
+    out = Path(params.out).expanduser() if params.out else lab.data
+    parts = _Parts()
+    kept = _keep(out, parts) if params.append else 0
+    yield from _own_lines(lab, params, parts)
+    source: Source = OverApi(params.api, params.api_token) if params.api else InProcess()
+    try:
+        yield from _generate(wanted, params.seed, source, parts)
+    finally:
+        source.close()
+    new = parts.train[kept:]
+    Random(params.seed).shuffle(new)
+    train = parts.train[:kept] + new
+    if not train:
+        raise DataError("no usable sample came out: mend the mixed-in files, or ask for a count above 0")
+    facts = {
+        "seed": params.seed,
+        "recipe": params.recipe or "default",
+        "requested": wanted,
+        "dropped": {"exact_duplicates": parts.seen.exact, "near_duplicates": parts.seen.near, "bad": len(parts.bad)},
+    }
+    manifest = write_dataset(out, train, parts.validation, facts)
+    yield Result(
+        {
+            "out": str(out),
+            "samples": len(train),
+            "appended": len(new) if params.append else 0,
+            "kinds": manifest["train"]["kinds"],
+            "validation": len(parts.validation),
+            "dropped": facts["dropped"],
+            "bad_lines": [{"file": bad.file, "line": bad.line, "reason": bad.reason} for bad in parts.bad[:100]],
+            "sha256": manifest["train"]["sha256"],
+            "physics_version": simulator.PHYSICS_VERSION,
+            "seconds": round(time.monotonic() - started, 3),
+        }
+    )
+
+
+def _keep(out: Path, parts: _Parts) -> int:
+    """Takes over the data set that is there, for --append; returns its number of training lines."""
+    if not out.exists():
+        return 0
+    version = read_manifest(out).get("physics_version", simulator.PHYSICS_VERSION)
+    if version != simulator.PHYSICS_VERSION:
+        raise DataError(
+            f"{out} was made with physics version {version}, this is {simulator.PHYSICS_VERSION}: generate it anew"
+        )
+    for path, target in ((out, parts.train), (validation_path(out), parts.validation)):
+        if not path.exists():
+            continue
+        good, bad = read_good(path)
+        if bad:
+            raise DataError(f"{bad[0]}: mend or remove that line before you append; nothing was changed")
+        target += [sample for sample in good if parts.seen.take(sample)]
+    return len(parts.train)
+
+
+def _own_lines(lab: Lab, params: GenerateParams, parts: _Parts) -> Iterator[Event]:
+    """The user's own files, and the chat turns that were accepted or corrected."""
+    for name in params.mix:
+        good, bad = read_good(Path(name).expanduser())
+        if not good and bad:
+            raise DataError(f"{name} has no usable line; the first trouble is line {bad[0].line}: {bad[0].reason}")
+        for line in bad[:MOST_NOTES]:
+            yield Note(f"{line}, kept out")
+        if len(bad) > MOST_NOTES:
+            yield Note(f"{name}: {len(bad) - MOST_NOTES} more lines kept out")
+        parts.bad += bad
+        taken = [_owned(sample, name) for sample in good if parts.seen.take(sample)]
+        parts.train += taken
+        yield Note(f"{name}: {len(taken)} lines mixed in")
+    if params.feedback and lab.database.exists():
+        turns = [sample for sample in accepted(lab) if parts.seen.take(sample)]
+        parts.train += turns
+        if turns:
+            yield Note(f"{len(turns)} accepted chat turns mixed in")
+
+
+def _owned(sample: Sample, name: str) -> Sample:
+    """A mixed-in line with its source in meta."""
+    meta = {"kind": "own", **sample.meta, "source": Path(name).name, "split": TRAIN.name}
+    return Sample(sample.instruction, sample.input, sample.output, meta)
+
+
+def _generate(wanted: dict[str, int], seed: int, source: Source, parts: _Parts) -> Iterator[Event]:
+    """The lab's own samples of every kind; validation lines take turns over the kinds that are wanted."""
+    kinds = {kind: count for kind, count in wanted.items() if kind != "validation" and count}
+    total, done = sum(wanted.values()), 0
+    held = _validation_counts(kinds, wanted["validation"])
+    for region, plan, target in ((VALIDATION, held, parts.validation), (TRAIN, kinds, parts.train)):
+        for kind, count in plan.items():
+            yield Progress("generate", done, total, kind)
+            made = make(kind, count, seed, region, source, parts.seen)
+            before = len(target)
+            while some := list(islice(made, BAR_STEP)):
+                target += some
+                yield Progress("generate", min(done + len(target) - before, total), total, kind)
+            if len(target) - before < count:
+                yield Note(f"{kind}: {len(target) - before} of {count} samples, since no more differ from each other")
+            done += count
+
+
+def _validation_counts(kinds: dict[str, int], count: int) -> dict[str, int]:
+    """`count` shared out in proportion to the training counts, at least one a kind while it lasts."""
+    total = sum(kinds.values())
+    shares = {kind: max(1, round(count * size / total)) for kind, size in kinds.items()}
+    left = count
+    result = {}
+    for kind, share in shares.items():
+        result[kind] = min(share, left)
+        left -= result[kind]
+    return {kind: size for kind, size in result.items() if size}

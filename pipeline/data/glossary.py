@@ -1,0 +1,71 @@
+"""The lab's terms, read from glossary.toml, found by any of their names.
+
+`entries()` lists all of them in order; `lookup("ising")` finds one, forgiving case, hyphens and small slips.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from pipeline.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One term: its key, the name shown, what else people call it, the definition, and related keys."""
+
+    key: str
+    term: str
+    aliases: tuple[str, ...]
+    text: str
+    see: tuple[str, ...]
+
+
+@cache
+def entries() -> tuple[Entry, ...]:
+    """Every entry, in the file's order."""
+    raw = tomllib.loads(files("pipeline.data").joinpath("glossary.toml").read_text(encoding="utf-8"))
+    return tuple(
+        Entry(item["key"], item["term"], tuple(item["aliases"]), item["text"], tuple(item["see"]))
+        for item in raw["entry"]
+    )
+
+
+def by_key(key: str) -> Entry:
+    """The entry with exactly this key. Raises KeyError where there is none."""
+    return {entry.key: entry for entry in entries()}[key]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().replace("_", " ").replace("-", " ").split())
+
+
+@cache
+def _names() -> dict[str, Entry]:
+    names: dict[str, Entry] = {}
+    for entry in entries():
+        for name in (entry.key, entry.term, *entry.aliases):
+            names.setdefault(_plain(name), entry)
+    return names
+
+
+def names() -> list[str]:
+    """Every term's shown name, for completion."""
+    return [entry.term for entry in entries()]
+
+
+def lookup(name: str) -> Entry:
+    """The entry that `name` means. Raises BadInput with the nearest terms where none does."""
+    wanted = _plain(name)
+    found = _names().get(wanted) or _names().get(wanted.removeprefix("the "))
+    if found:
+        return found
+    near = difflib.get_close_matches(wanted, _names(), n=3, cutoff=0.75)
+    if len({_names()[key].key for key in near}) == 1:
+        return _names()[near[0]]
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names())}."
+    raise BadInput(f"{name[:60]!r} is not in the glossary: {hint}")

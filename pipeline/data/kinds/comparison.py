@@ -1,0 +1,54 @@
+"""Comparing one feature of two runs: numbers first, then the verdict that follows from them."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from pipeline.data.claims import Run, Words
+from pipeline.data.kinds.base import Case, Draft, Result, kind
+from pipeline.data.kinds.numeric import FEATURES
+from pipeline.data.regions import BIASES, DEPTHS, PHASES, SIZES, Region, draw
+from pipeline.data.wordings import pick, settings_text
+
+
+def pair(rng: Random, region: Region) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two runs: other phases, or one setting of one phase changed."""
+    first = draw(rng, region, biased=rng.random() < 0.3)
+    second = dict(first)
+    changed = rng.choice(("phase_type", "phase_type", "depth", "system_size", "bias"))
+    choices = {"phase_type": PHASES, "depth": DEPTHS, "system_size": SIZES, "bias": BIASES}[changed]
+    second[changed] = rng.choice([choice for choice in choices if choice != first[changed]])
+    if changed == "phase_type" and rng.random() < 0.5:
+        second["depth"] = rng.choice(DEPTHS)
+    return first, second
+
+
+def fitting_feature(rng: Random, first: dict[str, Any], second: dict[str, Any]) -> str:
+    """A feature to compare; magnetization where the bias is all that differs."""
+    return "magnetization" if first["bias"] != second["bias"] else rng.choice(FEATURES)
+
+
+@kind("comparison")
+class ComparisonKind:
+    """`A 0.62, B 0.05: A is larger.`"""
+
+    name: str
+
+    def plan(self, rng: Random, region: Region, index: int) -> Case:
+        first, second = pair(rng, region)
+        feature = fitting_feature(rng, first, second)
+        return Case([Run("run_phase", first), Run("run_phase", second)], {"feature": feature})
+
+    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+        feature = case.choice["feature"]
+        runs = "\n".join(
+            f"{label}: {settings_text(run.params)}" for label, run in zip("AB", case.runs, strict=True)
+        )
+        numbers = ", ".join(
+            f"{label} {words.number(run, result, f'features.{feature}')}"
+            for label, run, result in zip("AB", case.runs, results, strict=True)
+        )
+        winner = words.verdict("higher", zip(case.runs, results, strict=True), feature)
+        verdict = "they are equal." if winner == "equal" else f"{winner} is larger."
+        return Draft(pick(rng, "comparison", feature=feature, runs=runs), f"{feature}: {numbers}; {verdict}")

@@ -1,0 +1,33 @@
+"""Ordering the four phases by one feature, at the same size, depth, seed and bias."""
+
+from __future__ import annotations
+
+from random import Random
+
+from pipeline.data.claims import Run, Words
+from pipeline.data.kinds.base import Case, Draft, Result, kind
+from pipeline.data.kinds.numeric import FEATURES
+from pipeline.data.regions import PHASES, Region, draw
+from pipeline.data.wordings import pick, rest_text
+
+
+@kind("ordering")
+class OrderingKind:
+    """The phases' numbers in the lab's order, then the ranking."""
+
+    name: str
+
+    def plan(self, rng: Random, region: Region, index: int) -> Case:
+        params = draw(rng, region, PHASES[0])
+        runs = [Run("run_phase", {**params, "phase_type": phase}) for phase in PHASES]
+        return Case(runs, {"feature": FEATURES[index % len(FEATURES)]})
+
+    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+        feature = case.choice["feature"]
+        numbers = ", ".join(
+            f"{run.params['phase_type']} {words.number(run, result, f'features.{feature}')}"
+            for run, result in zip(case.runs, results, strict=True)
+        )
+        ranking = words.verdict("order", zip(case.runs, results, strict=True), feature)
+        rest = rest_text(case.runs[0].params)
+        return Draft(pick(rng, "ordering", feature=feature, rest=rest), f"{feature}: {numbers}.\nOrder: {ranking}")

@@ -1,0 +1,44 @@
+"""Explaining a time-reversal instability test."""
+
+from __future__ import annotations
+
+from random import Random
+
+from pipeline.data.claims import Run, Words
+from pipeline.data.kinds.base import Case, Draft, Result, kind
+from pipeline.data.regions import PHASES, Region, draw
+from pipeline.data.wordings import pick, rest_text, settings_text
+
+WHY = {
+    "spt_cluster": "The phase has no sectors, so nothing depends on the bias and both directions agree.",
+    "trivial_product": "The phase has no sectors, so nothing depends on the bias and both directions agree.",
+}
+
+
+@kind("tri")
+class TriKind:
+    """TRI, its level, and the feature that carries it; Ising takes half of the samples."""
+
+    name: str
+
+    def plan(self, rng: Random, region: Region, index: int) -> Case:
+        phase = PHASES[0] if index % 2 == 0 else PHASES[1 + index // 2 % 3]
+        return Case([Run("tri", draw(rng, region, phase, biased=True))])
+
+    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+        run, result = case.runs[0], results[0]
+        pair = [(run, result)]
+        params = run.params
+        value, level = words.number(run, result, "TRI"), words.verdict("tri_level", pair)
+        carrier = words.verdict("tri_carrier", pair)
+        if carrier == "none":
+            because = WHY.get(str(params["phase_type"]), "The run at bias and the run at 1-bias show the same fingerprint.")
+            follows = "Use ising_symmetry_breaking with a bias far from one half to see TRI."
+        else:
+            forward = words.number(run, result, f"forward_features.{carrier}")
+            reverse = words.number(run, result, f"reverse_features.{carrier}")
+            because = f"It is carried by {carrier}: {forward} forward, {reverse} in reverse."
+            follows = "A bias farther from one half raises it; more depth lowers it."
+        output = f"TRI is {value}, which is {level}. {because} {follows}"
+        settings, rest = settings_text(params), rest_text(params)
+        return Draft(pick(rng, "tri", phase=str(params["phase_type"]), settings=settings, rest=rest), output)

@@ -1,0 +1,35 @@
+"""The one rule for numbers in words: two decimals, half to even, no negative zero.
+
+A measured value has nine decimals (the simulator rounds it before it is stored). In text it
+has exactly two: 0.6 reads "0.60". Counts and settings (sizes, depths, seeds) keep their own digits;
+settings that are fractions (bias) drop trailing zeros: 0.65, 0.5, 1.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_EVEN, Decimal
+
+DECIMALS = 2
+HALF_STEP = 0.5 * 10**-DECIMALS
+"""What rounding can take from a value: the tolerance of a claim, a float's last bit aside."""
+
+_CENT = Decimal(1).scaleb(-DECIMALS)
+NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])")
+"""A number that stands by itself: not the 2 of `Jarvis-2v`, not a part of `k1`."""
+
+
+def measured(value: float) -> str:
+    """`value` as outputs show it: "0.60", "-1.25", "12.00"."""
+    text = str(Decimal(repr(float(value))).quantize(_CENT, rounding=ROUND_HALF_EVEN))
+    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+
+
+def setting(value: float) -> str:
+    """A parameter as outputs show it: 32, 0.65, 1."""
+    return f"{value:g}" if abs(value) < 1e6 else str(int(value))
+
+
+def numbers_in(text: str) -> list[str]:
+    """Every free-standing number of `text`, in order, with a plain minus sign."""
+    return [match.group().replace("−", "-") for match in NUMBER.finditer(text)]

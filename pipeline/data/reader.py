@@ -1,0 +1,85 @@
+"""Reads JSONL files of anyone's, line by line, keeping what is good and naming what is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.data.line import LONGEST, Sample, parse
+from pipeline.errors import DataError
+
+LINE_BYTES = 16 * LONGEST
+"""A longer line is skipped without being held in memory: texts at their limit, every character escaped, and meta."""
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that was kept out."""
+
+    file: str
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}"
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, Sample | BadLine]]:
+    """(line number, sample or what is wrong) of every line that is not blank.
+
+    Raises DataError where the file is missing or cannot be read.
+    """
+    ids: set[str] = set()
+    try:
+        with path.open("rb") as file:
+            for number, raw in _raw_lines(file):
+                if raw is None:
+                    yield number, BadLine(str(path), number, f"longer than {LINE_BYTES} bytes")
+                    continue
+                if raw.strip():
+                    yield number, _read(str(path), number, raw, ids)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}): give a JSONL file that exists") from error
+
+
+def _raw_lines(file: object) -> Iterator[tuple[int, bytes | None]]:
+    """Numbered raw lines; None for one that is too long, whose rest is skipped in pieces."""
+    number = 0
+    while raw := file.readline(LINE_BYTES + 1):  # type: ignore[attr-defined]
+        number += 1
+        if len(raw) > LINE_BYTES and not raw.endswith(b"\n"):
+            while (piece := file.readline(LINE_BYTES)) and not piece.endswith(b"\n"):  # type: ignore[attr-defined]
+                pass
+            yield number, None
+        else:
+            yield number, raw
+
+
+def _read(name: str, number: int, raw: bytes, ids: set[str]) -> Sample | BadLine:
+    try:
+        text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        return BadLine(name, number, f"not UTF-8 at byte {error.start + 1}")
+    try:
+        sample = parse(text)
+    except ValueError as error:
+        return BadLine(name, number, str(error))
+    own = json.loads(text).get("id")
+    if own is not None:
+        if str(own) in ids:
+            return BadLine(name, number, f"the id {str(own)[:40]!r} occurs before")
+        ids.add(str(own))
+    return sample
+
+
+def read_good(path: Path) -> tuple[list[Sample], list[BadLine]]:
+    """Every good sample of a file and every bad line. Raises DataError as `read_lines` does."""
+    good, bad = [], []
+    for _, found in read_lines(path):
+        if isinstance(found, Sample):
+            good.append(found)
+        else:
+            bad.append(found)
+    return good, bad

@@ -1,0 +1,124 @@
+"""Mixes of kinds, as TOML: how many samples of each kind a data set holds.
+
+    description = "…"
+    extends = "default"      # optional: another shipped recipe
+    [counts]                 # exact numbers; `phase` counts all four phase types together
+    tri = 200
+    [shares]                 # weights by which `extra` is shared out over the kinds without a count
+    numeric = 2
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pipeline.data.kinds import KINDS
+from pipeline.data.kinds.base import GUIDE_KINDS
+from pipeline.data.params import MOST, GenerateParams
+from pipeline.errors import BadInput
+
+FURTHER = tuple(name for name in KINDS if name not in GUIDE_KINDS)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Exact counts of some kinds, and weights for others."""
+
+    name: str
+    counts: dict[str, int]
+    shares: dict[str, float]
+
+
+def shipped() -> dict[str, str]:
+    """The recipes of the package: name → description."""
+    folder = files("pipeline.data").joinpath("recipes")
+    found = {
+        item.name.removesuffix(".toml"): tomllib.loads(item.read_text(encoding="utf-8"))["description"]
+        for item in folder.iterdir()
+        if item.name.endswith(".toml")
+    }
+    return dict(sorted(found.items()))
+
+
+def load_recipe(name: str) -> Recipe:
+    """A shipped recipe by its name, or a TOML file. Raises BadInput."""
+    if name in shipped():
+        text = files("pipeline.data").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
+    else:
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise BadInput(f"no recipe {name!r}: use one of {', '.join(shipped())}, or the path of a TOML file")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"the recipe {path} cannot be read ({error}): give a TOML file in UTF-8") from error
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"the recipe {name} is not TOML ({error}): mend that line") from error
+    return _checked(name, raw)
+
+
+def _checked(name: str, raw: dict[str, Any]) -> Recipe:
+    unknown = set(raw) - {"description", "extends", "counts", "shares"}
+    if unknown:
+        raise BadInput(f"the recipe {name} has the key {min(unknown)!r}: use description, extends, counts, shares")
+    start = Recipe(name, {}, {})
+    if "extends" in raw:
+        if raw["extends"] not in shipped() or raw["extends"] == name:
+            raise BadInput(f"the recipe {name} extends {raw['extends']!r}: use one of {', '.join(shipped())}")
+        start = load_recipe(raw["extends"])
+    for part, whole in (("counts", True), ("shares", False)):
+        if not isinstance(raw.get(part, {}), dict):
+            raise BadInput(f"{part} of the recipe {name} is not a table: write [{part}] and one kind a line")
+        for kind, value in raw.get(part, {}).items():
+            if kind not in KINDS and not (whole and kind == "validation"):
+                raise BadInput(f"the recipe {name} asks for the unknown kind {kind!r}: use one of {', '.join(KINDS)}")
+            number = int if whole else (int, float)
+            if isinstance(value, bool) or not isinstance(value, number) or not 0 <= value <= MOST:
+                raise BadInput(f"{part}.{kind} of the recipe {name} is {value!r}: give a number from 0 to {MOST}")
+    return Recipe(name, {**start.counts, **raw.get("counts", {})}, {**start.shares, **raw.get("shares", {})})
+
+
+def counts(params: GenerateParams) -> dict[str, int]:
+    """How many samples of each kind, and of `validation`; given options win over the recipe. Raises BadInput."""
+    recipe = load_recipe(params.recipe or "default")
+    given = params.model_fields_set
+    wanted = {
+        "phase": 4 * params.n_per_phase,
+        "tri": params.n_tri,
+        "discovery": params.n_discovery,
+        "replay_drift": params.n_replay_drift,
+    }
+    for kind, option in zip(GUIDE_KINDS, ("n_per_phase", "n_tri", "n_discovery", "n_replay_drift"), strict=True):
+        if kind in recipe.counts and option not in given:
+            wanted[kind] = recipe.counts[kind]
+    exact = {kind: value for kind, value in recipe.counts.items() if kind in FURTHER}
+    exact |= {kind: value for kind in FURTHER if (value := getattr(params, f"n_{kind}")) is not None}
+    wanted |= dict.fromkeys(FURTHER, 0) if params.guide_only else _shared(params.extra, recipe.shares, exact)
+    total = sum(wanted.values())
+    if total == 0 and not params.mix:
+        raise BadInput("0 samples are asked for: give at least one count above 0, or a file to mix in")
+    validation = params.n_validation if params.n_validation is not None else recipe.counts.get("validation")
+    wanted["validation"] = min(200, max(16, total // 20)) if validation is None else validation
+    return wanted
+
+
+def _shared(extra: int, shares: dict[str, float], exact: dict[str, int]) -> dict[str, int]:
+    """`extra` in whole numbers by weight (largest remainders), over the kinds without an exact count."""
+    weights = {kind: shares.get(kind, 0.0) for kind in FURTHER if kind not in exact}
+    whole = sum(weights.values())
+    result = {kind: exact.get(kind, 0) for kind in FURTHER}
+    if whole <= 0:
+        return result
+    parts = {kind: extra * weight / whole for kind, weight in weights.items()}
+    for kind, part in parts.items():
+        result[kind] = int(part)
+    missing = extra - sum(int(part) for part in parts.values())
+    for kind in sorted(parts, key=lambda kind: (int(parts[kind]) - parts[kind], kind))[:missing]:
+        result[kind] += 1
+    return result

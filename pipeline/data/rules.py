@@ -1,0 +1,109 @@
+"""Rules that turn results into verdicts, each one small function that anyone can re-run.
+
+A rule takes the results of its runs and a feature's name (or "") and returns the verdict's words. Values are compared as
+they are shown, at two decimals, so that a verdict never contradicts the numbers beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.data.numbers import measured
+
+Results = list[Mapping[str, Any]]
+Rule = Callable[[Results, str], str]
+RULES: dict[str, Rule] = {}
+
+
+def rule(name: str) -> Callable[[Rule], Rule]:
+    """Registers a rule under `name`, once."""
+
+    def register(function: Rule) -> Rule:
+        if name in RULES:
+            raise ValueError(f"a rule named {name!r} is there already")
+        RULES[name] = function
+        return function
+
+    return register
+
+
+def shown(result: Mapping[str, Any], feature: str) -> float:
+    """The value of a feature as an output shows it."""
+    return float(measured(result["features"][feature]))
+
+
+@rule("phase")
+def phase(results: Results, feature: str) -> str:
+    """The phase type of the one run."""
+    return str(results[0]["phase_type"])
+
+
+@rule("higher")
+def higher(results: Results, feature: str) -> str:
+    """Which of two runs, A or B, has the larger feature; "equal" where both show the same."""
+    first, second = (shown(result, feature) for result in results)
+    return "equal" if first == second else "A" if first > second else "B"
+
+
+@rule("order")
+def order(results: Results, feature: str) -> str:
+    """The runs' phase types from the largest feature to the smallest; "=" between what shows the same."""
+    ranked = sorted(results, key=lambda result: (-shown(result, feature), str(result["phase_type"])))
+    words = [str(ranked[0]["phase_type"])]
+    for before, after in zip(ranked, ranked[1:], strict=False):
+        words += [" = " if shown(before, feature) == shown(after, feature) else " > ", str(after["phase_type"])]
+    return "".join(words)
+
+
+@rule("strength")
+def strength(results: Results, feature: str) -> str:
+    """strong from 0.5 on, weak from 0.2 on, gone below; of the absolute value."""
+    value = abs(shown(results[0], feature))
+    return "strong" if value >= 0.5 else "weak" if value >= 0.2 else "gone"
+
+
+@rule("entanglement")
+def entanglement(results: Results, feature: str) -> str:
+    """low below one bit at the middle cut, moderate below three, high from there on."""
+    value = shown(results[0], feature or "entropy_final")
+    return "low" if value < 1 else "moderate" if value < 3 else "high"
+
+
+@rule("tri_level")
+def tri_level(results: Results, feature: str) -> str:
+    """zero below 0.005, low below 0.5, moderate below 2, high from there on (units of feature scales)."""
+    value = float(measured(results[0]["TRI"]))
+    return "zero" if value == 0 else "low" if value < 0.5 else "moderate" if value < 2 else "high"
+
+
+@rule("tri_carrier")
+def tri_carrier(results: Results, feature: str) -> str:
+    """The feature with the largest share of TRI; "none" where TRI shows as zero."""
+    if float(measured(results[0]["TRI"])) == 0:
+        return "none"
+    shares = results[0]["contributions"]
+    return str(max(shares, key=lambda name: abs(shares[name])))
+
+
+@rule("drift_level")
+def drift_level(results: Results, feature: str) -> str:
+    """low where the last drift is below 1, moderate below 3, high from there on (units of feature scales)."""
+    value = float(measured(results[0]["runs"][-1]["drift"]))
+    return "low" if value < 1 else "moderate" if value < 3 else "high"
+
+
+@rule("drift_trend")
+def drift_trend(results: Results, feature: str) -> str:
+    """Whether the last replay drifts more than the first one after the base: grows, levels off (within 10 %), returns."""
+    drifts = [float(measured(run["drift"])) for run in results[0]["runs"][1:]]
+    if not drifts or drifts[-1] > 1.1 * drifts[0]:
+        return "grows"
+    return "returns" if drifts[-1] < 0.9 * drifts[0] else "levels off"
+
+
+@rule("purity_level")
+def purity_level(results: Results, feature: str) -> str:
+    """perfect at 1.00, good from 0.90 on, mixed below."""
+    value = float(measured(results[0]["purity"]))
+    return "perfect" if value >= 1 else "good" if value >= 0.9 else "mixed"

@@ -1,0 +1,73 @@
+"""Makes samples: the engine behind every kind, and the guide's four generators by name.
+
+    from pipeline.data.samples import generate_phase_samples
+    lines = generate_phase_samples(n_per_phase=40)     # dicts with instruction, input, output, meta
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.data.claims import Words
+from pipeline.data.duplicates import Seen
+from pipeline.data.kinds import KINDS
+from pipeline.data.kinds.base import finish, stream
+from pipeline.data.line import Sample
+from pipeline.data.regions import PHASES, TRAIN, Region
+from pipeline.data.source import InProcess, Source, run_all
+
+CHUNK = 400
+"""Cases planned, run and written at once."""
+TRIES = 4
+"""A kind gives up after this many planned cases for each sample asked for: it has nothing new to say."""
+
+
+def make(kind: str, count: int, seed: int, region: Region, source: Source, seen: Seen) -> Iterator[Sample]:
+    """Up to `count` samples of a kind that `seen` has not met, in a fixed order."""
+    done = index = 0
+    while done < count and index < TRIES * count + 100:
+        size = min(CHUNK, count - done)
+        for sample in _chunk(kind, range(index, index + size), seed, region, source):
+            if done < count and seen.take(sample):
+                done += 1
+                yield sample
+        index += size
+
+
+def _chunk(name: str, indices: range, seed: int, region: Region, source: Source) -> Iterator[Sample]:
+    kind = KINDS[name]
+    streams = [stream(seed, name, region, index) for index in indices]
+    cases = [kind.plan(rng, region, index) for rng, index in zip(streams, indices, strict=True)]
+    found = dict(run_all(source, [run for case in cases for run in case.runs]))
+    for rng, case in zip(streams, cases, strict=True):
+        words = Words()
+        results = [found[run.key] for run in case.runs]
+        yield finish(name, region, case, kind.write(rng, case, results, words), words, results)
+
+
+def _lines(kind: str, count: int, seed: int) -> list[dict[str, Any]]:
+    return [asdict(sample) for sample in make(kind, count, seed, TRAIN, InProcess(), Seen())]
+
+
+def generate_phase_samples(n_per_phase: int = 40, seed: int = 0) -> list[dict[str, Any]]:
+    """`n_per_phase` explanations of a run for each of the four phase types."""
+    return _lines("phase", n_per_phase * len(PHASES), seed)
+
+
+def generate_tri_samples(n: int = 60, seed: int = 0) -> list[dict[str, Any]]:
+    """`n` explanations of a time-reversal instability test."""
+    return _lines("tri", n, seed)
+
+
+def generate_discovery_samples(n_runs: int = 15, seed: int = 0) -> list[dict[str, Any]]:
+    """`n_runs` explanations of an unsupervised clustering."""
+    return _lines("discovery", n_runs, seed)
+
+
+def generate_replay_drift_samples(n: int = 40, seed: int = 0) -> list[dict[str, Any]]:
+    """`n` explanations of a replay drift experiment."""
+    return _lines("replay_drift", n, seed)
+
+

@@ -1,0 +1,56 @@
+"""Writes a data set: training file, validation file and manifest, each whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import simulator
+from pipeline.data.line import Sample
+from pipeline.data.paths import manifest_path, validation_path
+from pipeline.data.regions import REGIONS
+from pipeline.files import replacing, sha256_of, write_text_atomic
+
+
+def write_samples(path: Path, samples: Iterable[Sample]) -> int:
+    """Writes one sample a line in place of `path`; returns how many. Raises LabError."""
+    count = 0
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        for sample in samples:
+            file.write(sample.to_line() + "\n")
+            count += 1
+    return count
+
+
+def write_dataset(path: Path, train: list[Sample], validation: list[Sample], facts: dict[str, Any]) -> dict[str, Any]:
+    """Writes the three files and returns the manifest. The manifest comes last and names the others by sha256."""
+    held = validation_path(path)
+    write_samples(held, validation)
+    write_samples(path, train)
+    manifest = {
+        "format": 1,
+        "physics_version": simulator.PHYSICS_VERSION,
+        **facts,
+        "regions": {name: [region.first, region.last] for name, region in REGIONS.items()},
+        "train": _part(path, train),
+        "validation": _part(held, validation),
+    }
+    write_text_atomic(manifest_path(path), json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    return manifest
+
+
+def _part(path: Path, samples: list[Sample]) -> dict[str, Any]:
+    kinds = Counter(str(sample.meta.get("kind", "own")) for sample in samples)
+    return {"file": path.name, "lines": len(samples), "kinds": dict(sorted(kinds.items())), "sha256": sha256_of(path)}
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a training file, {} where there is none or it cannot be read."""
+    try:
+        manifest = json.loads(manifest_path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}

@@ -1,0 +1,31 @@
+"""What `eval` can be asked for. Light: pydantic only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+QuestionKind = Literal["phase_identification", "numeric", "ordering", "definitions", "tools"]
+
+
+class EvalParams(BaseModel):
+    """Options of `eval`: how many questions of which kinds, and which model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    questions: int = Field(40, ge=1, le=2000, description="questions of each kind and region")
+    kinds: list[QuestionKind] = Field(
+        default_factory=lambda: ["phase_identification", "numeric", "ordering", "definitions", "tools"],
+        min_length=1,
+        description="the kinds to ask",
+    )
+    extrapolation: bool = Field(True, description="ask outside the training grid too, reported apart")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="the same seed asks the same questions")
+    adapter: str | None = Field(
+        None, description="an adapter GGUF, or a peft folder to convert first (default: the lab's newest)"
+    )
+    base: str | None = Field(None, description="the base to compare with (default: the one the adapter was trained on)")
+    version: str | None = Field(None, description="an installed version to evaluate", examples=["ben-lab"])
+    parallel: int = Field(4, ge=1, le=64, description="answers generated at once")
+    skip_base: bool = Field(False, description="ask the tuned model alone")
