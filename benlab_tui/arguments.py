@@ -8,7 +8,7 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
 import simulator
@@ -100,11 +100,22 @@ def field_name(command: Command, model: type[BaseModel], name: str) -> str:
     wanted = name.replace("-", "_")
     if wanted in model.model_fields:
         return wanted
+    for field, info in model.model_fields.items():
+        if wanted in also(info):
+            return field
     near = [field for field in model.model_fields if wanted in field.split("_") or field.endswith("_" + wanted)]
     if len(near) == 1:
         return near[0]
     known = ", ".join(model.model_fields) or "none"
     raise BadArgument(f"{name[:60]!r} is not a parameter of {command.name}: its parameters are {known}")
+
+
+def also(field: FieldInfo) -> tuple[str, ...]:
+    """Further names of a field: its aliases, and what it states as `json_schema_extra={"also": [...]}`."""
+    alias, extra = field.validation_alias, field.json_schema_extra
+    named = [choice for choice in alias.choices if isinstance(choice, str)] if isinstance(alias, AliasChoices) else []
+    stated = extra.get("also") if isinstance(extra, dict) else None
+    return (*named, *(str(name) for name in stated)) if isinstance(stated, list) else tuple(named)
 
 
 def _put(values: dict[str, Any], field: str, value: Any) -> None:
@@ -115,8 +126,6 @@ def _put(values: dict[str, Any], field: str, value: Any) -> None:
 
 def _options(annotation: Any) -> list[Any]:
     """The alternatives of a union, or the type alone."""
-    if isinstance(annotation, typing.TypeAliasType if hasattr(typing, "TypeAliasType") else ()):
-        annotation = annotation.__value__
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return list(typing.get_args(annotation))
     return [annotation]

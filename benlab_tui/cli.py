@@ -1,2 +1,110 @@
-def main() -> int:
-    return 0
+"""`benlab`: the console, or with a command's name that command without a screen.
+
+Exit codes: 0 done, 1 failed, 2 bad usage, 130 cancelled.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+_USAGE = "benlab [--lab DIR] [COMMAND …] [--json] [--yes]"
+
+
+@dataclass(slots=True)
+class Options:
+    """What stands before or after any command."""
+
+    lab: str | None = None
+    json: bool = False
+    yes: bool = False
+    help: bool = False
+    words: list[str] = field(default_factory=list)
+
+
+class Usage(Exception):
+    """A global option that is incomplete."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Heavy imports wait until a command needs them."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["--version"]:
+        from benlab_tui import __version__
+
+        sys.stdout.write(f"benlab {__version__}\n")
+        return 0
+    try:
+        options = read_options(words)
+    except Usage as error:
+        sys.stderr.write(f"benlab: {error}\n")
+        return 2
+    try:
+        if not options.words and not options.help:
+            return _open_console(options)
+        from benlab_tui.headless import run_command
+
+        return run_command(options)
+    except BrokenPipeError:
+        _silence_stdout()
+        return 1
+
+
+def read_options(words: list[str]) -> Options:
+    """Takes the global options out of the words; all after `--` is left alone. Raises Usage."""
+    options = Options()
+    position = 0
+    while position < len(words):
+        word = words[position]
+        position += 1
+        if word == "--":
+            options.words += words[position:]
+            break
+        if word == "--lab":
+            if position >= len(words):
+                raise Usage("--lab needs a folder after it")
+            options.lab = words[position]
+            position += 1
+        elif word.startswith("--lab="):
+            options.lab = word.removeprefix("--lab=")
+        elif word == "--json":
+            options.json = True
+        elif word in ("--yes", "-y"):
+            options.yes = True
+        elif word in ("--help", "-h"):
+            options.help = True
+        else:
+            options.words.append(word)
+    return options
+
+
+def _open_console(options: Options) -> int:
+    if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        sys.stderr.write(
+            f"the console needs a terminal: run a command instead, as in {_USAGE}; benlab help lists them\n"
+        )
+        return 2
+    from pipeline.errors import LabError
+    from pipeline.lab import find_lab
+
+    try:
+        lab = find_lab(options.lab)
+    except LabError as error:
+        sys.stderr.write(f"benlab: {error}\n")
+        return 1
+    from benlab_tui.app import run_console
+
+    return run_console(lab)
+
+
+def _silence_stdout() -> None:
+    """A reader that went away (`| head`) is no error: later writes go nowhere."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def run() -> NoReturn:
+    """The entry point of `python -m benlab_tui`."""
+    raise SystemExit(main())

@@ -1,0 +1,94 @@
+"""Commands without a screen: events to the terminal, or as JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from benlab_tui import arguments, registry
+from benlab_tui.cli import Options
+from benlab_tui.errors import BadArgument, Cancelled, ConsoleError, Declined, UnknownCommand
+from benlab_tui.headless_context import HeadlessContext
+from pipeline.errors import BadInput, Interrupted, PipelineError
+from pipeline.lab import find_lab
+from simulator.errors import BadParameter, SimulatorError, UnknownName
+from simulator.events import Failed, Result, to_line
+
+if TYPE_CHECKING:
+    from benlab_tui.registry import Command, Value
+
+_USAGE_ERRORS = (BadArgument, UnknownCommand, BadInput, BadParameter, UnknownName)
+_KNOWN_ERRORS = (ConsoleError, PipelineError, SimulatorError)
+
+
+def run_command(options: Options) -> int:
+    """Runs the command that the words name and returns its exit code."""
+    try:
+        if options.help or not options.words:
+            return _help(options)
+        command = registry.find(options.words[0], "headless")
+        variant, params = arguments.parse(command, options.words[1:])
+        context = HeadlessContext(find_lab(options.lab), as_json=options.json, yes=options.yes)
+        value = asyncio.run(_run(command, context, (variant, params) if variant else params))
+        return _finish(options, context, value)
+    except (Cancelled, Interrupted, KeyboardInterrupt):
+        return _fail(options, "cancelled", "Interrupted", 130)
+    except Declined as error:
+        return _fail(options, str(error), "Declined", 1)
+    except _USAGE_ERRORS as error:
+        return _fail(options, str(error), type(error).__name__, 2)
+    except _KNOWN_ERRORS as error:
+        return _fail(options, str(error), type(error).__name__, 1)
+
+
+async def _run(command: Command, context: HeadlessContext, params: Any) -> Value:
+    """The command as a task that SIGINT, SIGTERM and SIGHUP cancel."""
+    task = asyncio.ensure_future(command.run(context, params))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with contextlib.suppress(NotImplementedError, RuntimeError):
+            loop.add_signal_handler(number, task.cancel)
+    try:
+        return await task or {}
+    except asyncio.CancelledError as error:
+        raise Cancelled("cancelled") from error
+    finally:
+        context.close()
+
+
+def _finish(options: Options, context: HeadlessContext, value: Value) -> int:
+    if options.json:
+        sys.stdout.write(to_line(Result(value)) + "\n")
+    elif not context.wrote:
+        from benlab_tui.plain_text import as_text
+
+        sys.stdout.write(as_text(value) + "\n")
+    sys.stdout.flush()
+    return 0
+
+
+def _fail(options: Options, error: str, kind: str, code: int) -> int:
+    if options.json:
+        sys.stdout.write(to_line(Failed(error, kind)) + "\n")
+        sys.stdout.flush()
+    else:
+        sys.stderr.write(f"benlab: {error}\n")
+    return code
+
+
+def _help(options: Options) -> int:
+    from benlab_tui.help import command_help, overview
+
+    if options.words and options.words[0] != "help":
+        command = registry.find(options.words[0], "headless")
+        text = command_help(command, options.words[1:], slash=False)
+    else:
+        text = overview(slash=False)
+    if options.json:
+        sys.stdout.write(to_line(Result({"text": text})) + "\n")
+    else:
+        sys.stdout.write(text + "\n")
+    return 0
