@@ -1,0 +1,126 @@
+"""The headless twin: exit codes, JSON lines, and errors in one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benlab_tui.cli import Usage, read_options
+
+RUN_PHASE = [
+    "experiment",
+    "run_phase",
+    "--phase-type",
+    "ising_symmetry_breaking",
+    "--system-size",
+    "32",
+    "--depth",
+    "8",
+]
+
+
+def benlab(*words: str, lab: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    """The command as a person would run it, without a terminal."""
+    argv = [sys.executable, "-m", "benlab_tui", "--lab", str(lab), *words]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, **options)
+
+
+def last(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
+    """The last JSON line."""
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_an_experiment_ends_with_its_thirteen_features_and_is_the_same_twice(tmp_path: Path) -> None:
+    runs = [benlab(*RUN_PHASE, "--seed", "3", "--bias", "0.7", "--json", lab=tmp_path) for _ in range(2)]
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
+    first, second = (last(run) for run in runs)
+    assert len(first["features"]) == 13
+    assert first == second
+
+
+def test_the_lab_option_stands_before_or_after(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "benlab_tui", *RUN_PHASE, "--json", f"--lab={tmp_path}"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "lab.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["experiment", "run_phase", "phase_type=glass"], 2, "glass"),
+        (["experiment", "run_phase", "system_size=3"], 2, "4"),
+        (["experiment", "run_phase", "system_size=257"], 2, "256"),
+        (["experiment", "run_phase", "depth=0"], 2, "1"),
+        (["experiment", "run_phase", "bias=1.2"], 2, "1"),
+        (["experiment", "run_phase", "bias=nan"], 2, "bias"),
+        (["experiment", "run_phase", "seed=x"], 2, "seed"),
+        (["experiment", "nonsense"], 2, "run_phase"),
+        (["nonsense"], 2, "nonsense"),
+        (["trian"], 2, "train"),
+        (["train", "--data", "/nowhere/lines.jsonl"], 1, "/nowhere/lines.jsonl"),
+        (["train", "--base", "no-such-base"], 1, "no-such-base"),
+        (["ask", "hello"], 1, "ben-lab"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_a_code(words: list[str], code: int, said: str, tmp_path: Path) -> None:
+    done = benlab(*words, lab=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    sentence = done.stderr.strip().splitlines()[-1]
+    assert sentence.startswith("benlab: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_same_error_in_json_is_the_last_line(tmp_path: Path) -> None:
+    done = benlab("experiment", "run_phase", "depth=0", "--json", lab=tmp_path)
+    assert done.returncode == 2
+    assert last(done)["event"] == "failed"
+
+
+def test_a_lab_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    done = benlab("doctor", lab=tmp_path / "file" / "lab")
+    assert done.returncode == 1
+    assert "file/lab" in done.stderr
+
+
+def test_no_terminal_and_no_command_is_bad_usage(tmp_path: Path) -> None:
+    done = benlab(lab=tmp_path)
+    assert done.returncode == 2
+    assert "terminal" in done.stderr
+
+
+def test_doctor_names_what_is_missing_and_what_mends_it(tmp_path: Path) -> None:
+    done = benlab("doctor", "--json", lab=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert last(done)["missing"] == ["base"]
+    assert any(check["mend"] == "benlab pull smollm2" for check in last(done)["checks"])
+
+
+def test_a_signal_cancels_the_child_and_exits_130(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "benlab_tui", "--lab", str(tmp_path), "--json"]
+    argv += ["experiment", "discovery", "num_per_phase=100", "system_size=256", "depth=32"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("runs/*/job.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGTERM)
+    out, _ = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert json.loads(out.splitlines()[-1])["kind"] == "Interrupted"
+
+
+def test_global_options_are_taken_out_of_the_words() -> None:
+    options = read_options(["ask", "--json", "x", "--lab", "here", "--", "--json"])
+    assert (options.words, options.json, options.lab) == (["ask", "x", "--json"], True, "here")
+    with pytest.raises(Usage):
+        read_options(["--lab"])

@@ -1,0 +1,75 @@
+"""What all tests share: a lab in a temporary folder, and the default base, fetched once for all runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.bases import Base, locate
+from pipeline.errors import BaseError
+from pipeline.lab import Lab
+
+# Telemetry and hubs are out of bounds in tests; what needs a hub is tested on tiny models made here.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(autouse=True)
+def _no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test speaks to this machine's Ollama or finds its labs, unless it says so."""
+    monkeypatch.delenv("BENLAB_HOME", raising=False)
+    monkeypatch.delenv("BENLAB_RUN_DIR", raising=False)
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """An empty lab."""
+    return Lab.at(tmp_path / "lab")
+
+
+@pytest.fixture(scope="session")
+def cache_lab() -> Lab:
+    """A lab that outlives the run and holds the default base."""
+    from platformdirs import user_cache_path
+
+    lab = Lab.at(user_cache_path("benlab-tests") / "lab")
+    try:
+        locate(lab, "smollm2")
+    except BaseError:
+        from pipeline.bases.params import PullParams
+        from pipeline.bases.pull import run
+        from simulator.events import last_result
+
+        last_result(run(lab, PullParams(base="smollm2")))
+    return lab
+
+
+@pytest.fixture(scope="session")
+def base(cache_lab: Lab) -> Base:
+    """The default base as it is recorded."""
+    return locate(cache_lab, "smollm2")
+
+
+@pytest.fixture(scope="session")
+def base_gguf(base: Base) -> Path:
+    """The default base's GGUF file."""
+    return base.path
+
+
+@pytest.fixture
+def lab_with_base(lab: Lab, base: Base) -> Lab:
+    """A lab in a temporary folder that holds the default base (linked, not copied)."""
+    source = base.path.parent
+    target = lab.models / "bases" / source.name
+    target.mkdir(parents=True)
+    for file in source.iterdir():
+        if file.is_file():
+            os.link(file, target / file.name) if _same_disk(file, target) else (target / file.name).symlink_to(file)
+    return lab
+
+
+def _same_disk(one: Path, other: Path) -> bool:
+    return one.stat().st_dev == other.stat().st_dev

@@ -1,0 +1,74 @@
+"""Jobs: found again, cancelled as a group, and never a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from pipeline import jobs
+from pipeline.errors import LabError
+from pipeline.lab import Lab, find_lab
+from simulator.events import Failed, Progress, Result
+
+LONG = {"name": "discovery", "params": {"num_per_phase": 100, "system_size": 256, "depth": 32}}
+SHORT = {"name": "run_phase", "params": {"phase_type": "trivial_product", "system_size": 8, "depth": 2}}
+
+
+async def test_a_job_ends_with_its_result_and_is_found_again(lab: Lab) -> None:
+    job = jobs.start(lab, "experiment", SHORT)
+    events = [event async for event in jobs.follow(job)]
+    assert isinstance(events[-1], Result)
+    assert len(events[-1].value["features"]) == 13
+    found = jobs.find(lab)
+    assert [(one.id, one.state()) for one in found] == [(job.id, "done")]
+
+
+async def test_cancel_ends_the_child_and_says_so(lab: Lab) -> None:
+    job = jobs.start(lab, "experiment", LONG)
+    while not job.events_path.stat().st_size and job.alive():
+        await asyncio.sleep(0.05)
+    await jobs.cancel(job)
+    assert not job.alive()
+    assert job.state() in ("cancelled", "interrupted")
+
+
+async def test_a_killed_job_is_interrupted_not_running(lab: Lab) -> None:
+    job = jobs.start(lab, "experiment", LONG)
+    os.killpg(job.pid, signal.SIGKILL)
+    events = [event async for event in jobs.follow(job)]
+    assert isinstance(events[-1], Failed)
+    assert "job.log" in events[-1].error
+    assert jobs.load(job.folder).state() == "interrupted"
+
+
+async def test_bad_parameters_of_a_stage_fail_in_one_sentence(lab: Lab) -> None:
+    job = jobs.start(lab, "experiment", {"name": "run_phase", "params": {"system_size": 3}})
+    events = [event async for event in jobs.follow(job)]
+    assert isinstance(events[-1], Failed)
+    assert "\n" not in events[-1].error
+
+
+def test_broken_event_lines_are_left_out(lab: Lab) -> None:
+    folder = lab.new_run("test")
+    path = folder / "events.jsonl"
+    path.write_bytes(
+        b'{"event": "progress", "stage": "a", "done": 1}\n\xff\xfe\n[]\n{"event": "nope"}\n{"event": "resu'
+    )
+    assert jobs.read_events(path) == [Progress("a", 1)]
+
+
+def test_the_lab_is_the_options_or_the_environments(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("BENLAB_HOME", str(tmp_path / "home"))
+    assert find_lab().root == tmp_path / "home"
+    assert find_lab(str(tmp_path / "chosen")).root == tmp_path / "chosen"
+    with pytest.raises(LabError, match="empty"):
+        find_lab("")
+
+
+def test_a_broken_config_is_one_sentence(lab: Lab) -> None:
+    lab.config_path.write_text("a = [")
+    with pytest.raises(LabError, match=r"benlab\.toml"):
+        lab.config()
