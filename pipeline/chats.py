@@ -194,6 +194,13 @@ class Chats:
         )
         return [_message(row) for row in rows]
 
+    def message(self, message_id: int) -> Message | None:
+        """The message of that id, or None."""
+        rows = self._read(
+            "SELECT id, session_id, role, content, meta, created FROM chat_messages WHERE id = ?", (message_id,)
+        )
+        return _message(rows[0]) if rows else None
+
     def search(self, query: str, limit: int = 20) -> list[Message]:
         """Messages that hold all words of the query, the best match first."""
         words = match_expression(query)

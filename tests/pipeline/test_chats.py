@@ -57,6 +57,9 @@ def test_forget_from_removes_the_tail_only(chats):
     chats.forget_from(session.id, last.id)
     assert [m.content for m in chats.messages(session.id)] == ["a", "b"]
     assert [m.content for m in chats.after(session.id, kept.id, 5)] == ["b"]
+    found = chats.message(kept.id)
+    assert found is not None and found.content == "a"
+    assert chats.message(last.id) is None
     assert [m.content for m in chats.messages(session.id, before=last.id, limit=1)] == ["b"]
 
 
