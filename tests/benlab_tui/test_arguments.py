@@ -30,7 +30,8 @@ async def _nothing(*_: object) -> None:
     return None
 
 
-COMMAND = Command("try", "a command for this test", _nothing, params=_Params, positional=("text",), rest=True)
+COMMAND = Command("try", "a command for this test", _nothing, params=_Params, positional=("text",))
+TALK = Command("talk", "a command that takes free text", _nothing, params=_Params, positional=("text",), rest=True)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +45,16 @@ COMMAND = Command("try", "a command for this test", _nothing, params=_Params, po
         (["quick=no"], "quick", False),
         (["factors=1,2,4"], "factors", [1, 2, 4]),
         (["--from", "ollama"], "source", "ollama"),
-        (["what", "is", "TRI?"], "text", "what is TRI?"),
-        (["does", "a=b", "hold?"], "text", "does a=b hold?"),
+        (["word"], "text", "word"),
     ],
 )
 def test_every_way_to_give_a_value(words: list[str], field: str, value: object) -> None:
     assert getattr(arguments.parse(COMMAND, words)[1], field) == value
+
+
+@pytest.mark.parametrize("words", [["what", "is", "TRI?"], ["does", "a=b", "hold?"], ["epochs=3"]])
+def test_free_text_is_kept_whole(words: list[str]) -> None:
+    assert arguments.parse(TALK, words)[1].text == " ".join(words)
 
 
 @pytest.mark.parametrize(
