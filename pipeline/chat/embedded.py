@@ -138,8 +138,7 @@ class EmbeddedEngine:
         return self.server.render(plain)
 
     async def _tokenize(self, client: Any, prompt: str) -> list[int]:
-        body = {"content": prompt, "add_special": False, "parse_special": True}
-        response = await client.post("/tokenize", json=body)
+        response = await client.post("/tokenize", json=self.server.tokenize_body(prompt))
         if response.status_code != 200:
             raise ChatError(f"the embedded engine refused this message: {error_text(response.text)}")
         return response.json()["tokens"]

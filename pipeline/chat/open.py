@@ -57,10 +57,16 @@ async def open_engine(lab: Lab, model: str = "ben-lab", *, ollama_host: str | No
     modelfile = load(lab)
     if model.startswith("url:"):
         return _openai(lab, model.removeprefix("url:"), modelfile)
-    host = ollama_host or _configured(lab, "ollama_host") or os.environ.get("OLLAMA_HOST") or DEFAULT_HOST
-    if engine := await _ollama(host, model, modelfile, lab):
+    if engine := await _ollama(ollama_url(lab, ollama_host), model, modelfile, lab):
         return engine
     return await asyncio.to_thread(_embedded, lab, model, modelfile)
+
+
+def ollama_url(lab: Lab, host: str | None = None) -> str:
+    """The Ollama server's address: `host`, else [chat] ollama_host, else $OLLAMA_HOST, else 127.0.0.1:11434."""
+    from pipeline.chat.http import address
+
+    return address(host or _configured(lab, "ollama_host") or os.environ.get("OLLAMA_HOST") or DEFAULT_HOST)
 
 
 def defaults_of(modelfile: Modelfile) -> ChatOptions:
@@ -80,14 +86,13 @@ def _configured(lab: Lab, key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-async def _ollama(host: str, model: str, modelfile: Modelfile, lab: Lab) -> OllamaEngine | None:
+async def _ollama(url: str, model: str, modelfile: Modelfile, lab: Lab) -> OllamaEngine | None:
     """An engine on that server, or None where it does not answer as Ollama or does not list the model."""
     import httpx
 
-    from pipeline.chat.http import address, is_loopback
+    from pipeline.chat.http import is_loopback
     from pipeline.chat.ollama import OllamaEngine
 
-    url = address(host)
     try:
         async with httpx.AsyncClient(timeout=_LOOK_SECONDS, trust_env=not is_loopback(url)) as client:
             listed = (await client.get(f"{url}/api/tags")).json()["models"]
@@ -100,7 +105,7 @@ async def _ollama(host: str, model: str, modelfile: Modelfile, lab: Lab) -> Olla
         return None
     tuned = model != "base" and wanted.split(":")[0] == "ben-lab"
     return OllamaEngine(
-        host, wanted, version=version, defaults=defaults_of(modelfile), system=modelfile.system, learned_tools=tuned
+        url, wanted, version=version, defaults=defaults_of(modelfile), system=modelfile.system, learned_tools=tuned
     )
 
 

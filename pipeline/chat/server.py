@@ -156,9 +156,14 @@ class EmbeddedServer:
             return self._described
 
     def tokenize(self, prompt: str, client: httpx.Client | None = None) -> list[int]:
-        """The prompt's token ids; control tokens in the text are read as such, and nothing is added."""
-        body = {"content": prompt, "add_special": False, "parse_special": True}
-        return self._post("/tokenize", body, client)["tokens"]
+        """The prompt's token ids, as in training; control tokens in the text are read as such."""
+        return self._post("/tokenize", self.tokenize_body(prompt), client)["tokens"]
+
+    def tokenize_body(self, prompt: str) -> dict[str, Any]:
+        """The request of `tokenize`. Begin-of-text comes once: from the template, or from the base's own flag."""
+        base = self.described
+        written = bool(base.bos_token) and base.bos_token != base.eos_token and prompt.startswith(base.bos_token)
+        return {"content": prompt, "add_special": base.add_bos and not written, "parse_special": True}
 
     def complete(
         self, prompt: Prompt, *, adapter: bool | int = True, client: httpx.Client | None = None, **options: Any
