@@ -30,7 +30,7 @@ def split(line: str) -> list[str]:
 
 
 def parse(command: Command, words: Sequence[str]) -> tuple[str, BaseModel]:
-    """The variant ("" where the command has none) and the checked parameters. Raises BadArgument."""
+    """The variant ("" where the command has none) and the checked parameters; a later word wins. Raises BadArgument."""
     variant, model, left = "", command.params, list(words)
     if command.variants is not None:
         variants = command.variants()
@@ -62,11 +62,11 @@ def _values(command: Command, model: type[BaseModel], words: list[str]) -> dict[
                     raise BadArgument(f"--{name} needs a value after it")
                 text = words[position]
                 position += 1
-            _put(values, field, _convert(model.model_fields[field], text if text or equals else "true"))
+            values[field] = _convert(model.model_fields[field], text if text or equals else "true")
         elif _is_assignment(word, model, command):
             name, _, text = word.partition("=")
             field = field_name(command, model, name)
-            _put(values, field, _convert(model.model_fields[field], text))
+            values[field] = _convert(model.model_fields[field], text)
         else:
             bare.append(word)
     _place_bare(command, model, bare, values)
@@ -116,12 +116,6 @@ def also(field: FieldInfo) -> tuple[str, ...]:
     named = [choice for choice in alias.choices if isinstance(choice, str)] if isinstance(alias, AliasChoices) else []
     stated = extra.get("also") if isinstance(extra, dict) else None
     return (*named, *(str(name) for name in stated)) if isinstance(stated, list) else tuple(named)
-
-
-def _put(values: dict[str, Any], field: str, value: Any) -> None:
-    if field in values:
-        raise BadArgument(f"{field} is given twice: give it once")
-    values[field] = value
 
 
 def _options(annotation: Any) -> list[Any]:

@@ -1,13 +1,18 @@
-"""LoRA-fine-tune a base on the data: `benlab train`. The guide's values are the recipe `guide`."""
+"""LoRA-fine-tune a base on the data: `benlab train`, with the guide's numbers; words after it override them."""
 
 import sys
 
 from benlab_tui.cli import main
 
-BASE_MODEL = (
-    "smollm2"  # or meta-llama/Llama-3.2-1B-Instruct, TinyLlama/TinyLlama-1.1B-Chat-v1.0, Qwen/Qwen2.5-1.5B-Instruct
-)
-OUTPUT_DIR = "ben-lab-lora"
+BASE_MODEL = "meta-llama/Llama-3.2-1B-Instruct"  # `benlab pull` fetches it; --base smollm2 needs no account
+OUTPUT_DIR = "ben-lab-lora"  # in the lab folder
+TRAINING = {
+    "num_train_epochs": 1,
+    "per_device_train_batch_size": 2,
+    "learning_rate": 2e-4,
+    "gradient_accumulation_steps": 4,
+}
 
 if __name__ == "__main__":
-    sys.exit(main(["train", "--base", BASE_MODEL, *sys.argv[1:]]))
+    given = [f"{name}={value}" for name, value in TRAINING.items()]
+    sys.exit(main(["train", "recipe=guide", f"base={BASE_MODEL}", *given, *sys.argv[1:]]))

@@ -22,6 +22,6 @@ def stage_params(step: str, params: LoopParams) -> dict[str, Any]:
 _QUICK: dict[str, dict[str, Any]] = {
     "data": {"recipe": "quick"},
     "train": {"recipe": "smollm2-quick"},
-    "eval": {"questions": "quick"},
+    "eval": {"questions": 40, "kinds": ["phase_identification"], "extrapolation": False},
 }
 _FULL: dict[str, dict[str, Any]] = {"train": {"recipe": "smollm2"}}
