@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from benlab_tui.child_errors import raise_failure
 from benlab_tui.errors import Cancelled, Declined
-from benlab_tui.plain_text import inert
+from benlab_tui.text import inert
 from pipeline import jobs
 from pipeline.lab import Lab
 from simulator.events import Event, Failed, Metric, Note, Progress, Result, to_line
