@@ -1,0 +1,68 @@
+"""Batches of near-equal length, the same for the same seed and epoch."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.train.samples import Encoded, Tokens, TokenSet
+
+if TYPE_CHECKING:
+    import torch
+
+_POOL = 16
+"""Batches whose samples are sorted by length together: long enough to pad little, short enough to mix well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One micro-batch: `ids` (samples × longest), right-padded, and the tokens each sample has.
+
+    `answers` counts the tokens with loss, the last ones of each sample. All samples follow `prefix`.
+    """
+
+    prefix: Tokens
+    ids: torch.Tensor
+    lengths: list[int]
+    answers: list[int]
+
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens with loss."""
+        return sum(self.answers)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that the samples hold, the prefix counted in each of them."""
+        return sum(self.lengths) + len(self.prefix) * len(self.lengths)
+
+
+def epoch_order(tokens: TokenSet, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Sample numbers of each batch of that epoch, in order. The same arguments give the same order."""
+    rng = random.Random(f"{seed} {epoch}")
+    order = list(range(len(tokens.samples)))
+    rng.shuffle(order)
+    batches: list[list[int]] = []
+    for start in range(0, len(order), batch_size * _POOL):
+        pool = sorted(order[start : start + batch_size * _POOL], key=lambda i: (len(tokens.samples[i].tokens), i))
+        batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
+    rng.shuffle(batches)
+    return batches
+
+
+def by_length(tokens: TokenSet, batch_size: int) -> list[list[int]]:
+    """All samples once, shortest first: for validation."""
+    order = sorted(range(len(tokens.samples)), key=lambda i: (len(tokens.samples[i].tokens), i))
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def collate(tokens: TokenSet, numbers: list[int]) -> Batch:
+    """The samples of those numbers as one batch."""
+    import torch
+
+    rows: list[Encoded] = [tokens.samples[i] for i in numbers]
+    ids = torch.zeros(len(rows), max(len(row.tokens) for row in rows), dtype=torch.long)
+    for i, row in enumerate(rows):
+        ids[i, : len(row.tokens)] = torch.tensor(row.tokens)
+    return Batch(tokens.prefix, ids, [len(row.tokens) for row in rows], [row.answer for row in rows])

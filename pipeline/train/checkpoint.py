@@ -1,0 +1,118 @@
+"""Checkpoints: everything a run needs to go on as if nothing had happened. No pickle: safetensors and JSON.
+
+checkpoint/state.json            step, epoch, best loss, settings, digests
+checkpoint/adapter.safetensors   the adapter's parameters, float32
+checkpoint/optimizer.safetensors first and second moments
+checkpoint/random.safetensors    the states of torch's generators
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipeline.errors import TrainError
+from pipeline.files import recover_folder, replacing_folder
+
+FOLDER = "checkpoint"
+
+
+@dataclass
+class State:
+    """Where a run stands. `step` counts optimizer steps; `micro` is the micro-batch that fits in memory."""
+
+    step: int = 0
+    micro: int = 0
+    best_loss: float | None = None
+    best_step: int = 0
+    bad_validations: int = 0
+    first_loss: float | None = None
+    last_loss: float | None = None
+    validations: list[tuple[int, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    identity: dict[str, Any] = field(default_factory=dict)
+
+
+def save(run: Path, state: State, adapters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+    """Writes the checkpoint whole or not at all; the former one stays until then. Raises LabError."""
+    with replacing_folder(run / FOLDER) as folder:
+        save_file(_plain(adapters), folder / "adapter.safetensors")
+        moments = {
+            f"{name}.{key}": value.detach().cpu().contiguous()
+            for name, parameter in adapters.items()
+            for key, value in optimizer.state[parameter].items()
+        }
+        save_file(moments, folder / "optimizer.safetensors")
+        save_file(_random_states(), folder / "random.safetensors")
+        (folder / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
+
+
+def load(run: Path, adapters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> State:
+    """Puts adapters, optimizer and generators back. Raises TrainError where the checkpoint is another run's."""
+    state = peek(run)
+    if state is None:
+        raise TrainError(f"{run.name} has no checkpoint to go on from: start it again without --resume")
+    folder = run / FOLDER
+    weights = load_file(folder / "adapter.safetensors")
+    if set(weights) != set(adapters):
+        raise TrainError(f"the checkpoint of {run.name} belongs to another model: start again without --resume")
+    moments = load_file(folder / "optimizer.safetensors")
+    with torch.no_grad():
+        for name, parameter in adapters.items():
+            parameter.copy_(weights[name])
+            kept = {key.rpartition(".")[2]: value for key, value in moments.items() if key.rpartition(".")[0] == name}
+            optimizer.state[parameter] = {
+                key: value if key == "step" else value.to(parameter.device) for key, value in kept.items()
+            }
+    _restore_random(load_file(folder / "random.safetensors"))
+    return state
+
+
+def peek(run: Path) -> State | None:
+    """The checkpoint's state, or None where there is no whole checkpoint."""
+    recover_folder(run / FOLDER)
+    try:
+        raw = json.loads((run / FOLDER / "state.json").read_text(encoding="utf-8"))
+        return State(**{**raw, "validations": [(int(step), float(loss)) for step, loss in raw["validations"]]})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def snapshot(adapters: dict[str, torch.nn.Parameter], target: Path) -> None:
+    """The adapters' values alone, as the best so far. Raises LabError."""
+    from pipeline.files import replacing
+
+    with replacing(target) as temporary:
+        save_file(_plain(adapters), temporary)
+
+
+def restore_snapshot(adapters: dict[str, torch.nn.Parameter], source: Path) -> None:
+    """Puts the values of `snapshot` back."""
+    weights = load_file(source)
+    with torch.no_grad():
+        for name, parameter in adapters.items():
+            parameter.copy_(weights[name])
+
+
+def _plain(adapters: dict[str, torch.nn.Parameter]) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().cpu().contiguous() for name, parameter in adapters.items()}
+
+
+def _random_states() -> dict[str, torch.Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states |= {f"cuda{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
+    return states
+
+
+def _restore_random(states: dict[str, torch.Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if torch.cuda.is_available():
+        for i in range(torch.cuda.device_count()):
+            if f"cuda{i}" in states:
+                torch.cuda.set_rng_state(states[f"cuda{i}"], i)

@@ -1,0 +1,33 @@
+"""Out of memory: which errors mean it, and how much a process holds."""
+
+from __future__ import annotations
+
+import gc
+
+import psutil
+import torch
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for what torch raises on a GPU, and for what its CPU allocator, oneDNN and Python raise."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(
+        sign in text
+        for sign in ("can't allocate memory", "not enough memory", "out of memory", "bad allocation", "bad_alloc")
+    )
+
+
+def free() -> None:
+    """Gives back what the failed attempt held."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def resident_megabytes() -> float:
+    """Memory of this process, or of the GPU where one is used (MB)."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e6
+    return psutil.Process().memory_info().rss / 1e6

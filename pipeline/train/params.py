@@ -1,0 +1,163 @@
+"""What the stage `train` takes, and the recipes that fill in what is not given."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from pipeline.errors import BadInput
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+Epochs = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+class Recipe(BaseModel):
+    """Every number of a training run. A recipe file gives them; options override them one by one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base: str = Field(default="smollm2", description="the base that the recipe was made for")
+    num_train_epochs: Epochs = 1
+    per_device_train_batch_size: int = Field(default=2, ge=1, le=1024)
+    gradient_accumulation_steps: int = Field(default=4, ge=1, le=1024)
+    learning_rate: Rate = 2e-4
+    warmup_ratio: float = Field(default=0.03, ge=0, le=1)
+    weight_decay: float = Field(default=0.0, ge=0, le=1)
+    max_grad_norm: float = Field(default=1.0, gt=0, le=1000)
+    lora_r: int = Field(default=16, ge=1, le=512)
+    lora_alpha: int = Field(default=32, ge=1, le=4096)
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: str = Field(default="all-linear")
+    max_length: int = Field(default=1024, ge=16, le=131072)
+    max_steps: int = Field(default=-1, ge=-1)
+    eval_samples: int = Field(default=64, ge=0)
+    evals_per_epoch: int = Field(default=2, ge=0, le=1000)
+    patience: int = Field(default=3, ge=0)
+    precision: Precision = "auto"
+    checkpoint_seconds: float = Field(default=30.0, ge=0, le=3600)
+
+
+class TrainParams(BaseModel):
+    """Fine-tune the base on the lab's data with LoRA. What is not given comes from the recipe."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    recipe: str | None = Field(
+        default=None,
+        description="smollm2-quick, smollm2, guide, or the path of a .toml file; the base's own where not given",
+        examples=["smollm2-quick", "smollm2", "guide"],
+    )
+    base: str | None = Field(
+        default=None,
+        description="the base to fine-tune, as `benlab bases` lists it; the recipe's where not given",
+        examples=["smollm2", "llama3.2-1b"],
+    )
+    data: str | None = Field(
+        default=None, description="training data, a JSON object a line; the lab's own file if not given"
+    )
+    out: str | None = Field(default=None, description="where the adapter goes; the lab's ben-lab-lora/ if not given")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="order of the samples and first adapter weights")
+    resume: bool = Field(default=False, description="go on with the newest run that did not end")
+    resume_run: str | None = Field(default=None, description="with resume: the run's id")
+    num_train_epochs: Epochs | None = Field(
+        default=None,
+        validation_alias=AliasChoices("num_train_epochs", "epochs"),
+        description="passes over the data (guide: 1)",
+    )
+    per_device_train_batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        validation_alias=AliasChoices("per_device_train_batch_size", "batch_size"),
+        description="samples that are computed together; smaller needs less memory (guide: 2)",
+    )
+    learning_rate: Rate | None = Field(
+        default=None,
+        validation_alias=AliasChoices("learning_rate", "lr"),
+        description="the largest step size, above 0 (guide: 2e-4)",
+    )
+    gradient_accumulation_steps: int | None = Field(
+        default=None, ge=1, le=1024, description="batches summed up before one step of the optimizer (guide: 4)"
+    )
+    lora_r: int | None = Field(default=None, ge=1, le=512, description="rank of the adapter")
+    lora_alpha: int | None = Field(default=None, ge=1, le=4096, description="the adapter is scaled by alpha / rank")
+    lora_dropout: float | None = Field(default=None, ge=0, lt=1, description="dropout in front of the adapter")
+    target_modules: str | None = Field(
+        default=None,
+        description="all-linear, or the names of linear layers with commas between them",
+        examples=["all-linear", "q_proj,v_proj"],
+    )
+    max_steps: int | None = Field(default=None, ge=-1, description="end after so many steps; -1 is no limit")
+    max_length: int | None = Field(default=None, ge=16, le=131072, description="longer samples are left out (tokens)")
+    warmup_ratio: float | None = Field(default=None, ge=0, le=1, description="share of the steps with a rising rate")
+    weight_decay: float | None = Field(default=None, ge=0, le=1, description="AdamW's decay of the adapter's weights")
+    max_grad_norm: float | None = Field(default=None, gt=0, le=1000, description="gradients are clipped to this norm")
+    eval_samples: int | None = Field(default=None, ge=0, description="validation samples a validation looks at")
+    evals_per_epoch: int | None = Field(default=None, ge=0, le=1000, description="validations in one epoch; 0 is none")
+    patience: int | None = Field(
+        default=None, ge=0, description="stop after so many validations without a better loss; 0 never stops early"
+    )
+    precision: Precision | None = Field(default=None, description="auto measures whether bf16 is faster than fp32 here")
+    checkpoint_seconds: float | None = Field(
+        default=None, ge=0, le=3600, description="seconds between checkpoints; 0 writes one after every step"
+    )
+    threads: int | None = Field(default=None, ge=1, le=512, description="CPU threads; all cores where not given")
+    tensorboard: bool = Field(default=False, description="write TensorBoard files, too, into the run's folder")
+    load_in_4bit: bool = Field(default=False, description="4-bit base weights by bitsandbytes (CUDA only)")
+
+    def settle(self) -> Recipe:
+        """The recipe with this call's overrides. Raises BadInput for an unknown recipe."""
+        recipe = load_recipe(self.recipe or _recipe_of(self.base))
+        given = self.model_dump(exclude_none=True, include=set(Recipe.model_fields))
+        return Recipe.model_validate({**recipe.model_dump(), **given})
+
+
+@cache
+def recipe_names() -> tuple[str, ...]:
+    """The recipes that ship with Ben Lab."""
+    folder = files("pipeline.train") / "recipes"
+    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe of that name, or of that .toml file. Raises BadInput."""
+    if name in recipe_names():
+        text = (files("pipeline.train") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+    elif name.endswith(".toml"):
+        text = _own_recipe(name)
+    else:
+        raise BadInput(f"{name!r} is no recipe: use one of {', '.join(recipe_names())}, or the path of a .toml file")
+    from simulator import validate
+    from simulator.errors import BadParameter
+
+    try:
+        values: dict[str, Any] = tomllib.loads(text)
+        return validate(Recipe, values)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"the recipe {name} is not valid TOML ({error}): mend that line") from error
+    except BadParameter as error:
+        raise BadInput(f"the recipe {name}: {error}") from error
+
+
+def _own_recipe(name: str) -> str:
+    from pathlib import Path
+
+    try:
+        return Path(name).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"the recipe {name} cannot be read ({error}): give the path of a .toml file") from error
+
+
+def _recipe_of(base: str | None) -> str:
+    from pipeline.bases.catalogue import find_entry
+
+    if base is None:
+        return "smollm2"
+    entry = find_entry(base)
+    return entry.recipe if entry else "guide"

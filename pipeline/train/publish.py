@@ -1,0 +1,95 @@
+"""What a run leaves: the adapter's folder with config, tokenizer, model card and manifest."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from pipeline.bases.base import Base
+from pipeline.files import replacing_folder
+from pipeline.lab import Lab
+from pipeline.train.checkpoint import State
+from pipeline.train.params import Recipe
+
+_PACKAGES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "benlab")
+
+
+def manifest(base: Base, recipe: Recipe, state: State, facts: dict[str, Any]) -> dict[str, Any]:
+    """Where an adapter comes from: base digest, data digest, physics version, recipe, seed, losses, versions."""
+    return {
+        "base": {"name": base.name, "sha256": base.sha256, "kind": base.kind, "source": base.source},
+        "recipe": recipe.model_dump(),
+        "losses": {
+            "first": state.first_loss,
+            "last": state.last_loss,
+            "validations": [{"step": step, "loss": loss} for step, loss in state.validations],
+            "best_validation": state.best_loss,
+            "kept_step": state.best_step or state.step,
+        },
+        "steps": state.step,
+        "seconds": round(state.seconds, 1),
+        "versions": {name: _version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **facts,
+    }
+
+
+def write_adapter(folder: Path, model: Any, tokenizer: Any, facts: dict[str, Any]) -> None:
+    """Writes the adapter's folder whole or not at all. Raises LabError."""
+    with replacing_folder(folder) as fresh:
+        # Embeddings are never trained; asking peft to look would make it ask the hub.
+        model.save_pretrained(fresh, safe_serialization=True, save_embedding_layers=False)
+        tokenizer.save_pretrained(fresh)
+        (fresh / "manifest.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (fresh / "README.md").write_text(_card(facts), encoding="utf-8")
+
+
+def publish(adapter: Path, target: Path) -> None:
+    """Puts a copy of a run's adapter in the target's place, in one rename. Raises LabError."""
+    with replacing_folder(target) as fresh:
+        shutil.copytree(adapter, fresh, dirs_exist_ok=True)
+
+
+def physics_version(lab: Lab, data: Path) -> str:
+    """The version that the data's own manifest names, else the simulator's."""
+    try:
+        return str(json.loads((data.parent / "manifest.json").read_text(encoding="utf-8"))["physics_version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        from simulator import PHYSICS_VERSION
+
+        return PHYSICS_VERSION
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _card(facts: dict[str, Any]) -> str:
+    base, recipe, losses = facts["base"], facts["recipe"], facts["losses"]
+    best = f"{losses['best_validation']:.4f}" if losses["best_validation"] is not None else "not measured"
+    return f"""---
+base_model: {base["name"]}
+library_name: peft
+tags: [lora, ben-lab]
+---
+
+# ben-lab
+
+A LoRA adapter (rank {recipe["lora_r"]}, alpha {recipe["lora_alpha"]}) for **{base["name"]}**, trained by Ben Lab on
+{facts["data"]["samples"]} samples of quantum-phase experiments.
+
+- base sha256 `{base["sha256"]}`
+- data sha256 `{facts["data_sha256"]}`, physics version `{facts["physics_version"]}`
+- run `{facts["run"]}`, seed {facts["seed"]}, {facts["steps"]} steps
+- validation loss {best}
+
+Install it with `benlab install`. `manifest.json` holds every parameter of the run.
+"""

@@ -1,0 +1,179 @@
+"""One training run in this process: data, base, adapters, loop, adapter folder."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, PartialState
+
+from pipeline.bases.base import Base, locate
+from pipeline.errors import TrainError
+from pipeline.files import sha256_of
+from pipeline.lab import Lab
+from pipeline.train import checkpoint, precision
+from pipeline.train.checkpoint import State
+from pipeline.train.control import Control
+from pipeline.train.forward import SharedPrefixLoss
+from pipeline.train.loop import Training, train
+from pipeline.train.model import add_adapters, load_model, load_tokenizer, trainable
+from pipeline.train.params import Recipe, TrainParams
+from pipeline.train.publish import manifest, physics_version, publish, write_adapter
+from pipeline.train.samples import TokenSet, encode, read_lines
+from pipeline.train.schedule import Schedule
+from simulator.events import Event, Note, Progress, Result
+
+
+def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, micro: int) -> Iterator[Event]:
+    """Trains and publishes the adapter; the last event is the Result. Raises the pipeline's errors."""
+    recipe = params.settle()
+    yield Progress("train", 0, None, "reading the data")
+    data = Path(params.data).expanduser() if params.data else lab.data
+    base = locate(lab, params.base or recipe.base)
+    identity = _identity(base, data, recipe, params.seed)
+    _check_resume(run, params, identity)
+    tokenizer = load_tokenizer(lab, base)
+    tokens, validation = _token_sets(lab, base, tokenizer, data, recipe, params.seed)
+    yield from _about(tokens, validation, recipe)
+    yield Progress("train", 0, None, "loading the base")
+    job = yield from _prepare(lab, run, base, tokens, validation, params, recipe)
+    job.control = control
+    job.state.identity = identity
+    if micro:
+        job.state.micro = min(micro, job.state.micro)
+    state = yield from train(job)
+    state.identity = identity
+    if not job.accelerator.is_main_process:
+        return
+    facts = {
+        "run": run.name,
+        "seed": params.seed,
+        "recipe_name": params.recipe or "",
+        "data": {"file": lab.relative(data), "samples": len(tokens.samples), "left_out": tokens.left_out},
+        "data_sha256": identity["data_sha256"],
+        "physics_version": physics_version(lab, data),
+    }
+    facts = manifest(base, recipe, state, facts)
+    model = job.loss.model
+    write_adapter(run / "adapter", model, tokenizer, facts)
+    target = Path(params.out).expanduser() if params.out else lab.adapter_dir
+    publish(run / "adapter", target)
+    yield Result(
+        {
+            "adapter": lab.relative(target),
+            "run": run.name,
+            "base": base.name,
+            "steps": state.step,
+            "samples": len(tokens.samples),
+            "seconds": round(state.seconds, 1),
+            "samples_per_second": round(state.step and _trained(job) / max(state.seconds, 1e-9), 3),
+            "loss": state.last_loss,
+            "validation_loss": state.best_loss,
+            "kept_step": state.best_step or state.step,
+        }
+    )
+
+
+def _identity(base: Base, data: Path, recipe: Recipe, seed: int) -> dict[str, Any]:
+    """What a resumed run must have in common with the one it goes on with."""
+    from pipeline.errors import DataError
+
+    if not data.is_file():
+        raise DataError(f"{data} is not there: run `benlab generate` first, or name a file with --data")
+    fixed = recipe.model_dump(exclude={"checkpoint_seconds"})
+    settings = hashlib.sha256(repr(sorted(fixed.items())).encode()).hexdigest()
+    return {"base_sha256": base.sha256, "data_sha256": sha256_of(data), "settings": settings, "seed": seed}
+
+
+def _check_resume(run: Path, params: TrainParams, identity: dict[str, Any]) -> None:
+    """Raises TrainError where the run to go on with had another base, other data or other settings."""
+    kept = checkpoint.peek(run) if params.resume else None
+    if kept is None:
+        return
+    names = {"base_sha256": "base", "data_sha256": "data", "settings": "settings", "seed": "seed"}
+    other = [name for key, name in names.items() if kept.identity.get(key) != identity[key]]
+    if other:
+        raise TrainError(
+            f"{run.name} was started with another {' and another '.join(other)}: "
+            "go on with the same, or start anew without --resume"
+        )
+
+
+def _token_sets(
+    lab: Lab, base: Base, tokenizer: Any, data: Path, recipe: Recipe, seed: int
+) -> tuple[TokenSet, TokenSet | None]:
+    """Training and validation samples as tokens. Without a validation file a twentieth is held out."""
+    from datasets import Dataset
+
+    from pipeline.modelfile import load
+
+    system = load(lab).system.strip()
+    samples = read_lines(data)
+    held = data.with_name("lab_validation.jsonl")
+    validation = read_lines(held) if held.is_file() and recipe.eval_samples else []
+    if not validation and recipe.eval_samples and len(samples) >= 20:
+        order = Dataset.from_dict({"n": range(len(samples))}).train_test_split(0.05, seed=seed)
+        validation = [samples[i] for i in order["test"]["n"]]
+        samples = [samples[i] for i in sorted(order["train"]["n"])]
+    if len(validation) > recipe.eval_samples:
+        validation = random.Random(seed).sample(validation, recipe.eval_samples)
+    limit = min(recipe.max_length, base.context_length)
+    tokens = encode(samples, base, tokenizer, system, limit)
+    return tokens, encode(validation, base, tokenizer, system, limit) if validation else None
+
+
+def _about(tokens: TokenSet, validation: TokenSet | None, recipe: Recipe) -> Iterator[Event]:
+    mean = sum(len(sample.tokens) for sample in tokens.samples) / len(tokens.samples)
+    yield Note(
+        f"{len(tokens.samples)} samples of {len(tokens.prefix)} shared + {mean:.0f} own tokens on average, "
+        f"{tokens.answer_tokens / len(tokens.samples):.0f} of them answer; "
+        f"{len(validation.samples) if validation else 0} for validation"
+    )
+    if tokens.left_out:
+        yield Note(
+            f"{tokens.left_out} samples are longer than {recipe.max_length} tokens and were left out (--max-length)"
+        )
+
+
+def _prepare(
+    lab: Lab,
+    run: Path,
+    base: Base,
+    tokens: TokenSet,
+    validation: TokenSet | None,
+    params: TrainParams,
+    recipe: Recipe,
+) -> Generator[Event, None, Training]:
+    """Model, adapters, device and precision."""
+    torch.manual_seed(params.seed)
+    if params.threads:
+        torch.set_num_threads(params.threads)
+    device = PartialState().device
+    dtype, why = precision.choose(recipe.precision, device)
+    yield Note(f"computing on {device} in {why}")
+    model = load_model(lab, base, dtype, params.load_in_4bit).to(device)
+    peft_model = add_adapters(model, recipe.lora_r, recipe.lora_alpha, recipe.lora_dropout, recipe.target_modules, base)
+    accelerator = Accelerator(mixed_precision="bf16" if dtype == torch.bfloat16 else "no")
+    adapters = trainable(peft_model)
+    state = State(micro=recipe.per_device_train_batch_size)
+    return Training(
+        run=run,
+        schedule=Schedule(tokens, recipe, params.seed, accelerator.num_processes),
+        validation=validation,
+        loss=SharedPrefixLoss(peft_model),
+        adapters=adapters,
+        accelerator=accelerator,
+        control=Control(run),
+        state=state,
+        resume_from=run if params.resume and checkpoint.peek(run) else None,
+        tensorboard=params.tensorboard,
+    )
+
+
+def _trained(job: Training) -> int:
+    """Samples that the steps so far have seen."""
+    return sum(len(batch) for step, batches in job.schedule.steps(0) if step < job.state.step for batch in batches)

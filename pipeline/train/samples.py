@@ -1,0 +1,135 @@
+"""From a line of training data to tokens: what the model sees, and which of them it is to learn.
+
+    [prefix: template + system prompt][rest of the prompt][answer + end token][what the template writes after]
+     computed once a batch             computed             computed, with loss    left out
+
+The prefix is what the rendered texts of all samples share up to the user's words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.bases.base import Base
+from pipeline.bases.template import render
+from pipeline.errors import DataError
+
+if TYPE_CHECKING:
+    from pipeline.data.line import Sample
+
+Tokens = list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One sample. `tokens` follow the shared prefix; the last `answer` of them carry the loss."""
+
+    tokens: Tokens
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSet:
+    """All samples of one file with the prefix that each of them starts with."""
+
+    prefix: Tokens
+    samples: list[Encoded]
+    left_out: int
+
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens with loss."""
+        return sum(sample.answer for sample in self.samples)
+
+
+def read_lines(path: Path) -> list[Sample]:
+    """The samples of a JSON-lines file. Raises DataError, which names the line."""
+    from pipeline.data.line import parse
+
+    if not path.is_file():
+        raise DataError(f"{path} is not there: run `benlab generate` first, or name a file with --data")
+    samples = []
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path} cannot be read as UTF-8 text ({error}): write it again with `benlab generate`"
+        ) from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            samples.append(parse(line))
+        except ValueError as error:
+            raise DataError(f"{path.name}, line {number}: {error}: mend or remove that line") from error
+    if not samples:
+        raise DataError(f"{path} holds no samples: run `benlab generate` first")
+    return samples
+
+
+def messages_of(sample: Sample, system: str) -> list[dict[str, str]]:
+    """The chat that a sample stands for, answer included."""
+    opening = [{"role": "system", "content": system}] if system else []
+    return [*opening, {"role": "user", "content": sample.prompt}, {"role": "assistant", "content": sample.output}]
+
+
+def encode(samples: Sequence[Sample], base: Base, tokenizer: Any, system: str, max_length: int) -> TokenSet:
+    """Tokenizes with the base's own template. Samples longer than `max_length` tokens are left out and counted.
+
+    Raises DataError where none is left.
+    """
+    pairs = [_split(messages_of(sample, system), base) for sample in samples]
+    prompts = _tokenize(tokenizer, [prompt for prompt, _ in pairs], base)
+    answers = tokenizer([answer for _, answer in pairs], add_special_tokens=False)["input_ids"]
+    kept = [(p, a) for p, a in zip(prompts, answers, strict=True) if len(p) + len(a) <= max_length]
+    if not kept:
+        shortest = min(len(p) + len(a) for p, a in zip(prompts, answers, strict=True))
+        raise DataError(
+            f"all {len(pairs)} samples are longer than max_length {max_length} (the shortest has {shortest} tokens): "
+            f"raise it with --max-length {shortest} or more"
+        )
+    size = _shared(prompts)
+    encoded = [Encoded([*p[size:], *a], len(a)) for p, a in kept]
+    return TokenSet(prompts[0][:size], encoded, len(pairs) - len(kept))
+
+
+def encode_prompt(messages: list[dict[str, str]], base: Base, tokenizer: Any) -> Tokens:
+    """The tokens that a chat's prompt becomes, as in training. Receipts compare them with the server's."""
+    return _tokenize(tokenizer, [render(base, messages, add_generation_prompt=True)], base)[0]
+
+
+def _split(messages: list[dict[str, str]], base: Base) -> tuple[str, str]:
+    """(prompt, answer with its end token), both as the template writes them."""
+    prompt = render(base, messages[:-1], add_generation_prompt=True)
+    whole, answer = render(base, messages), messages[-1]["content"].strip()
+    # Some templates write a past answer otherwise than after the generation prompt: then from its first word on.
+    rest = whole[len(prompt) :] if whole.startswith(prompt) else whole[whole.rfind(answer) :]
+    end = rest.find(answer) + len(answer)
+    return prompt, rest[:end] + _end(rest[end:], base)
+
+
+def _end(tail: str, base: Base) -> str:
+    """What ends the turn: the first special token after the answer, else the base's end token."""
+    token = re.match(r"\s*(<[^<>\s]+>|\[/?[A-Z_]+\])", tail)
+    return token[0] if token else base.eos_token
+
+
+def _tokenize(tokenizer: Any, texts: list[str], base: Base) -> list[Tokens]:
+    """Begin-of-text comes once, where the base wants it, as llama.cpp does it."""
+    bos = tokenizer.convert_tokens_to_ids(base.bos_token) if base.bos_token else None
+    written = bool(base.bos_token) and base.bos_token != base.eos_token and texts[0].startswith(base.bos_token)
+    rows: list[Tokens] = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    if base.add_bos and bos is not None and not written:
+        return [[bos, *row] for row in rows]
+    return rows
+
+
+def _shared(prompts: list[Tokens]) -> int:
+    """Tokens that all prompts start with; at least one token of each prompt stays outside."""
+    first, last = min(prompts), max(prompts)
+    limit = min(len(row) for row in prompts) - 1
+    return next((i for i in range(limit) if first[i] != last[i]), max(limit, 0))

@@ -1,0 +1,112 @@
+"""The stage `train`: starts the process that trains, passes its events on, and resumes it after a kill for memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+from pipeline import errors
+from pipeline.errors import BadInput, PipelineError, TrainError
+from pipeline.lab import Lab, current_run
+from pipeline.train.params import TrainParams
+from simulator.events import Event, Failed, Note, Result, from_line
+
+_SETTINGS = "train.json"
+_GRACE_SECONDS = 6.0
+
+
+def run(lab: Lab, params: TrainParams) -> Iterator[Event]:
+    """Trains; the last event is the Result. Raises the pipeline's errors."""
+    folder, params = _resumed(lab, params) if params.resume else (current_run(lab, "train"), params)
+    recipe = params.settle()
+    (folder / _SETTINGS).write_text(params.model_dump_json(), encoding="utf-8")
+    code = yield from _worker(lab, folder, params, 0)
+    if code == -signal.SIGKILL:
+        half = max(1, recipe.per_device_train_batch_size // 2)
+        yield Note(
+            f"the training was killed, most likely for lack of memory: going on once with {half} samples at a time"
+        )
+        code = yield from _worker(lab, folder, params.model_copy(update={"resume": True}), half)
+    if code == -signal.SIGKILL:
+        raise TrainError(
+            f"the training was killed twice, most likely for lack of memory; runs/{folder.name} keeps the last "
+            "checkpoint: lower --per-device-train-batch-size or --max-length, then `benlab train --resume`"
+        )
+    if code:
+        raise TrainError(f"the training ended with code {code}: runs/{folder.name}/job.log has the reason")
+
+
+def _worker(lab: Lab, folder: Path, params: TrainParams, micro: int) -> Generator[Event, None, int]:
+    """Runs the training process to its end, passes its events on, and returns its code. Raises its errors.
+
+    Ours is its process group, so that a kill of the job takes both; and where only we die, the
+    broken pipe ends it at its next event.
+    """
+    command = [sys.executable, "-m", "pipeline.train.worker", "--lab", str(lab.root), "--run", str(folder)]
+    command += ["--micro", str(micro), "--params", params.model_dump_json(exclude_none=True)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_source(), os.environ.get("PYTHONPATH")]))}
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment)
+    assert child.stdout is not None
+    try:
+        for line in child.stdout:
+            event = _event(line)
+            if isinstance(event, Failed):
+                raise _error(event)
+            if event is not None:
+                yield event
+            if isinstance(event, Result):
+                break
+        return child.wait()
+    finally:
+        _end(child)
+
+
+def _resumed(lab: Lab, params: TrainParams) -> tuple[Path, TrainParams]:
+    """The run to go on with and its own parameters, under the ones given now. Raises BadInput."""
+    wanted = params.resume_run
+    if wanted and Path(wanted).name != wanted:
+        raise BadInput(f"resume_run is {wanted!r}: give the name of a folder in {lab.runs}")
+    folders = [lab.runs / wanted] if wanted else sorted(lab.runs.glob("*-train-*"), reverse=True)
+    for folder in folders:
+        if (folder / "checkpoint" / "state.json").is_file() and not (folder / "adapter").exists():
+            former = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
+            given = params.model_dump(exclude_unset=True, exclude={"resume_run"})
+            return folder, TrainParams.model_validate({**former, **given, "resume": True})
+    what = f"the run {wanted}" if wanted else f"no training in {lab.runs}"
+    raise BadInput(f"{what} has a checkpoint to go on from: start it with `benlab train`")
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        return from_line(line.decode("utf-8"))
+    except ValueError:
+        sys.stderr.write(line.decode("utf-8", errors="replace"))
+        return None
+
+
+def _error(event: Failed) -> PipelineError:
+    """The worker's error as its own class again, so that exit codes hold."""
+    kind = getattr(errors, event.kind, TrainError)
+    return kind(event.error) if isinstance(kind, type) and issubclass(kind, PipelineError) else TrainError(event.error)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Asks a worker that still runs to end, which writes its checkpoint, and kills it where it does not."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+    if child.stdout:
+        child.stdout.close()
+
+
+def _source() -> str:
+    return str(Path(__file__).resolve().parent.parent.parent)

@@ -1,0 +1,68 @@
+"""The process that trains: `python -m pipeline.train.worker --lab DIR --run DIR --params JSON`.
+
+The stage `train` starts it and passes its events on. It is a process of its own so that the stage stays
+small, and outlives a kill of the kernel for memory. Several GPUs: it starts itself once a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+from pipeline.lab import Lab
+from pipeline.train.control import Control
+from pipeline.train.params import TrainParams
+from simulator.errors import SimulatorError
+from simulator.events import Event, Failed, to_line
+
+
+def main() -> int:
+    """Trains as the command line says; prints one event a line."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.train.worker")
+    parser.add_argument("--lab", required=True)
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--params", required=True)
+    parser.add_argument("--micro", type=int, default=0, help="the largest micro-batch")
+    options = parser.parse_args()
+    params = TrainParams.model_validate(json.loads(options.params))
+    if params.threads:
+        os.environ["OMP_NUM_THREADS"] = str(params.threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    control = Control(Path(options.run))
+    control.listen()
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)  # what libraries print goes to the log
+    try:
+        for event in _events(Lab(Path(options.lab)), Path(options.run), params, control, options.micro):
+            if os.environ.get("RANK", "0") == "0":
+                stream.write(to_line(event) + "\n")
+        return 0
+    except (PipelineError, SimulatorError) as error:
+        stream.write(to_line(Failed(str(error), type(error).__name__)) + "\n")
+        return 1
+
+
+def _events(lab: Lab, run: Path, params: TrainParams, control: Control, micro: int) -> Iterator[Event]:
+    import torch
+
+    if "RANK" not in os.environ and torch.cuda.device_count() > 1:
+        _once_a_gpu(torch.cuda.device_count())
+    from pipeline.train.run import run_training
+
+    yield from run_training(lab, run, params, control, micro)
+
+
+def _once_a_gpu(count: int) -> None:
+    """Replaces this process by torch's launcher, which starts it once a GPU."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+    os.execv(sys.executable, [sys.executable, *launcher, "-m", "pipeline.train.worker", *sys.argv[1:]])  # noqa: S606
+
+
+if __name__ == "__main__":
+    sys.exit(main())
