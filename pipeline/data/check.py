@@ -1,0 +1,163 @@
+"""`data check FILE`: re-runs the simulator for every claim of a file and reports what does not hold.
+
+A failure names the line, the claim, what the file says and what the simulator found. Lines without claims are
+counted; a number of an output that no claim covers is a failure of a line that has claims.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.data.claims import Claim, Run, runs_of, verify
+from pipeline.data.line import Sample
+from pipeline.data.numbers import numbers_in
+from pipeline.data.params import CheckParams
+from pipeline.data.reader import BadLine, read_lines
+from pipeline.data.source import InProcess
+from pipeline.lab import Lab
+from simulator.errors import SimulatorError
+from simulator.events import Event, Note, Progress, Result
+
+CHUNK = 200
+"""Lines whose runs are done together."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One claim that does not hold."""
+
+    line: int
+    claim: str
+    expected: str
+    found: str
+
+
+def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
+    """Progress, then a Result with ok, lines, claims, unclaimed_lines and failures. Raises DataError."""
+    path = Path(params.file).expanduser()
+    failures: list[Failure] = []
+    lines = claims = bare = bad = 0
+    chunk: list[tuple[int, Sample]] = []
+    for number, found in read_lines(path):
+        lines += 1
+        if isinstance(found, BadLine):
+            bad += 1
+            failures.append(Failure(number, "line", "a sample", found.reason))
+            continue
+        claims += len(found.meta.get("claims", []))
+        bare += not found.meta.get("claims")
+        chunk.append((number, found))
+        if len(chunk) == CHUNK:
+            failures += check_samples(chunk)
+            chunk = []
+            yield Progress("check", lines, None, f"{len(failures)} failures")
+    failures += check_samples(chunk)
+    failures.sort(key=lambda failure: failure.line)
+    for failure in failures[: min(params.limit, 20)]:
+        said, saw = clip(failure.expected), clip(failure.found)
+        yield Note(f"line {failure.line}: {failure.claim}: the file says {said}, the simulator {saw}")
+    yield Result(
+        {
+            "file": str(path),
+            "ok": not failures,
+            "lines": lines,
+            "bad_lines": bad,
+            "claims": claims,
+            "lines_without_claims": bare,
+            "failed": len(failures),
+            "failures": [asdict(failure) for failure in failures[: params.limit]],
+        }
+    )
+
+
+def check_samples(samples: list[tuple[int, Sample]]) -> list[Failure]:
+    """Every failure of numbered samples; their distinct runs go through the simulator in one batch."""
+    failures: list[Failure] = []
+    todo: list[tuple[int, Claim, list[Run]]] = []
+    for number, sample in samples:
+        claims = sample.meta.get("claims", [])
+        for claim in claims:
+            trouble = _shape(claim)
+            if trouble:
+                failures.append(Failure(number, str(claim)[:80], "a claim", trouble))
+            else:
+                todo.append((number, claim, runs_of(claim)))
+        if claims:
+            failures += [Failure(number, "number", text, "no claim covers it") for text in uncovered(sample)]
+            failures += [
+                Failure(number, str(claim["quantity"]), str(claim["text"]), "the output does not say so")
+                for claim in claims
+                if not _shape(claim) and str(claim["text"]) not in sample.output
+            ]
+    results = _results([run for _, _, runs in todo for run in runs])
+    for number, claim, runs in todo:
+        found = _judge(claim, [results[run.key] for run in runs])
+        if found is not None:
+            failures.append(Failure(number, _name(claim), str(claim["text"]), found))
+    return failures
+
+
+def uncovered(sample: Sample) -> list[str]:
+    """The numbers of an output that stand in no claim's text."""
+    covered = {number for claim in sample.meta.get("claims", []) for number in numbers_in(str(claim.get("text", "")))}
+    return [number for number in numbers_in(sample.output) if number not in covered]
+
+
+def clip(text: str) -> str:
+    """At most 80 characters of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else line[:79] + "…"
+
+
+def _results(runs: list[Run]) -> dict[str, dict[str, Any] | str]:
+    """Results by key; a sentence in place of one where the simulator refuses the run."""
+    distinct = {run.key: run for run in runs}
+    source = InProcess()
+    try:
+        return dict(zip(distinct, source.run(list(distinct.values())), strict=True))
+    except SimulatorError:
+        return {key: _alone(source, run) for key, run in distinct.items()}
+
+
+def _alone(source: InProcess, run: Run) -> dict[str, Any] | str:
+    try:
+        return next(source.run([run]))
+    except SimulatorError as error:
+        return str(error)
+
+
+def _judge(claim: Claim, results: list[dict[str, Any] | str]) -> str | None:
+    refused = [result for result in results if isinstance(result, str)]
+    if refused:
+        return str(refused[0])
+    try:
+        return verify(claim, [result for result in results if not isinstance(result, str)])
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        return f"nothing named {str(claim['quantity'])[:60]!r} ({type(error).__name__})"
+
+
+def _shape(claim: object) -> str | None:
+    """What is wrong with a claim's form, None where nothing is."""
+    if not isinstance(claim, dict) or not isinstance(claim.get("quantity"), str) or "text" not in claim:
+        return "not an object with quantity and text"
+    try:
+        runs_of(claim)
+    except (KeyError, TypeError, ValueError):
+        return "no experiment and params to run"
+    measured = not claim["quantity"].startswith(("verdict.", "glossary.", "param.", "tool"))
+    if measured:
+        values = [claim.get("value"), claim.get("tolerance")]
+        if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+            return "value or tolerance is no number"
+    return None
+
+
+def _name(claim: Claim) -> str:
+    """The claim's quantity with its run, short enough for a line."""
+    runs = runs_of(claim)
+    where = f" of {runs[0].experiment} {runs[0].params}" if runs else ""
+    return clip(f"{claim['quantity']}{where}")

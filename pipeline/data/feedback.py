@@ -1,0 +1,140 @@
+"""From chat to data: a stored turn is accepted, corrected or rejected, and the next training set holds it.
+
+A turn is one assistant message and the user message before it. Its texts are copied, so that deleting the chat
+does not take them away. Accepted turns train on the answer as it was, corrected ones on the correction; rejected ones
+are kept out, and so is any earlier verdict on the same message.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.chats import Chats, Message
+from pipeline.data.line import LONGEST, Sample
+from pipeline.data.regions import TRAIN
+from pipeline.errors import BadInput, LabError
+from pipeline.lab import Lab
+from simulator.errors import NotebookError
+from simulator.sqlite import migrate, open_database
+
+Verdict = Literal["accept", "correct", "reject"]
+VERDICTS: tuple[Verdict, ...] = ("accept", "correct", "reject")
+_STEPS = [
+    """
+    CREATE TABLE feedback (
+        message_id INTEGER PRIMARY KEY,
+        session_id INTEGER NOT NULL,
+        verdict TEXT NOT NULL,
+        prompt TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        correction TEXT NOT NULL,
+        model TEXT NOT NULL,
+        created TEXT NOT NULL
+    );
+    """
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One judged turn; `correction` is "" unless the verdict is correct."""
+
+    message_id: int
+    session_id: int
+    verdict: str
+    prompt: str
+    answer: str
+    correction: str
+    model: str
+    created: str
+
+
+def judge(lab: Lab, message_id: int, verdict: str, correction: str = "") -> dict[str, Any]:
+    """Stores a verdict on an assistant message of this lab and returns it; a later verdict replaces it.
+
+    Raises BadInput (unknown verdict, no such answer, nothing to correct to) or LabError.
+    """
+    if verdict not in VERDICTS:
+        raise BadInput(f"{verdict[:40]!r} is not a verdict: use accept, correct or reject")
+    correction = correction.strip()
+    if (verdict == "correct") != bool(correction):
+        raise BadInput(
+            "correct needs the better answer as text: give it" if not correction else f"{verdict} takes no correction"
+        )
+    if len(correction) > LONGEST:
+        raise BadInput(f"the correction has {len(correction)} characters, above the largest, {LONGEST}: shorten it")
+    prompt, answer = _turn(lab.database, message_id)
+    model = str(answer.meta.get("model") or answer.meta.get("engine") or "")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    turn = Turn(message_id, answer.session_id, verdict, prompt.content, answer.content, correction, model, now)
+    with _database(lab.database) as conn:
+        conn.execute(
+            "INSERT OR REPLACE INTO feedback VALUES (:message_id, :session_id, :verdict, :prompt, :answer, :correction, "
+            ":model, :created)",
+            asdict(turn),
+        )
+    return asdict(turn)
+
+
+def judged(lab: Lab) -> list[Turn]:
+    """Every judged turn, the oldest message first. Raises LabError."""
+    if not lab.database.exists():
+        return []
+    with _database(lab.database) as conn:
+        return [Turn(*row) for row in conn.execute("SELECT * FROM feedback ORDER BY message_id").fetchall()]
+
+
+def accepted(lab: Lab) -> list[Sample]:
+    """The turns to train on, with their provenance in meta. Raises LabError."""
+    return [_sample(turn) for turn in judged(lab) if turn.verdict != "reject"]
+
+
+def _sample(turn: Turn) -> Sample:
+    where = {"session": turn.session_id, "message": turn.message_id, "model": turn.model, "judged": turn.created}
+    meta = {
+        "kind": "chat",
+        "params": {},
+        "experiment_ids": [],
+        "claims": [],
+        "split": TRAIN.name,
+        "provenance": {**where, "verdict": turn.verdict},
+    }
+    return Sample(turn.prompt, "", turn.correction or turn.answer, meta)
+
+
+def _turn(database: Path, message_id: int) -> tuple[Message, Message]:
+    """The question and the answer that has this id. Raises BadInput."""
+    chats = Chats(database)
+    try:
+        found = chats.message(message_id)
+        messages = chats.messages(found.session_id, before=message_id + 1) if found else []
+    finally:
+        chats.close()
+    if not messages or messages[-1].role != "assistant" or not messages[-1].content.strip():
+        raise BadInput(f"message {message_id} is not an answer of this lab's chats: give the number of one")
+    for message in reversed(messages[:-1]):
+        if message.role == "user" and message.content.strip():
+            return message, messages[-1]
+    raise BadInput(f"the answer {message_id} follows no question: choose another one")
+
+
+@contextmanager
+def _database(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection with the feedback table, closed at the end; SQLite's troubles become LabError."""
+    try:
+        conn = open_database(path)
+        migrate(conn, "feedback", _STEPS)
+    except NotebookError as error:
+        raise LabError(str(error)) from error
+    try:
+        yield conn
+    except sqlite3.Error as error:
+        raise LabError(f"the feedback in {path} cannot be used ({error}): restore a backup") from error
+    finally:
+        conn.close()
