@@ -1,0 +1,1 @@
+"""Engines: interchangeable ways to follow one circuit. All answer with `Observables`."""

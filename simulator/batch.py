@@ -1,0 +1,164 @@
+"""Many runs at once: runs of one phase and size are followed together, and equal circuits once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from simulator import features
+from simulator.engines.circuit import RANDOM_PHASE, TIME_STEP
+from simulator.engines.observables import Floats, Observables, from_rows
+from simulator.errors import BadParameter
+from simulator.fingerprint import FEATURE_NAMES, PHYSICS_VERSION
+from simulator.params import DEFAULT_BIAS, PHASES, SEED_LIMIT, RunPhase
+from simulator.summaries import summarise
+from simulator.validation import validate
+
+LARGEST_ENGINE_SIZE = 1024
+LARGEST_ENGINE_DEPTH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One circuit and how it is read; `stream` tells the noise of compared runs apart."""
+
+    phase: str
+    size: int
+    depth: int
+    seed: int
+    bias: float = DEFAULT_BIAS
+    shots: int = 0
+    stream: int = 0
+
+    @classmethod
+    def of(cls, params: RunPhase, stream: int = 0) -> Run:
+        """The run that these parameters ask for."""
+        return cls(params.phase_type, params.system_size, params.depth, params.seed, params.bias, params.shots, stream)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Thirteen features, rounded, and the middle cut's entropy after each layer in bits."""
+
+    features: list[float]
+    entropy_by_layer: list[float]
+
+    @property
+    def named(self) -> dict[str, float]:
+        """The features by name."""
+        return dict(zip(FEATURE_NAMES, self.features, strict=True))
+
+
+def measure_runs(runs: Sequence[Run], step: float = TIME_STEP) -> list[Measured]:
+    """The features of every run, in order. Sizes 4 to 1024 and depths 1 to 1024; batches bound the memory."""
+    groups: dict[tuple[str, int], dict[int, dict[int, list[int]]]] = defaultdict(lambda: defaultdict(dict))
+    for index, run in enumerate(runs):
+        groups[run.phase, run.size][run.seed].setdefault(run.depth, []).append(index)
+    found: list[Measured | None] = [None] * len(runs)
+    for (phase, size), by_seed in groups.items():
+        requests = [(seed, sorted(by_depth)) for seed, by_depth in by_seed.items()]
+        by_shape: dict[int, list[tuple[int, Observables]]] = defaultdict(list)
+        for (seed, depths), rows in zip(requests, observe(phase, size, requests, step), strict=True):
+            for depth, row in zip(depths, rows, strict=True):
+                by_shape[depth] += [(index, row) for index in by_seed[seed][depth]]
+        for members in by_shape.values():
+            _read(runs, members, found)
+    return [one for one in found if one is not None]
+
+
+def observe(
+    phase: str, size: int, requests: Sequence[tuple[int, Sequence[int]]], step: float = TIME_STEP
+) -> list[list[Observables]]:
+    """The engine's observables for each request (seed, ascending depths)."""
+    if phase == RANDOM_PHASE:
+        from simulator.engines import stabilizer
+
+        return stabilizer.observe(size, requests)
+    from simulator.engines import gaussian
+
+    return gaussian.observe(phase, size, requests, step)
+
+
+def _read(runs: Sequence[Run], members: Sequence[tuple[int, Observables]], found: list[Measured | None]) -> None:
+    rows = []
+    for index, row in members:
+        run = runs[index]
+        rows.append(features.with_shot_noise(row, run.bias, run.shots, run.seed, run.stream) if run.shots else row)
+    whole = from_rows(rows)
+    table: Floats = features.feature_table(whole, [runs[index].bias for index, _ in members])
+    layers = features.rounded(whole.layer_entropy).tolist()
+    for (index, _), values, entropies in zip(members, table.tolist(), layers, strict=True):
+        found[index] = Measured(values, entropies)
+
+
+def run_many(runs: Iterable[RunPhase | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The `run_phase` result of each set of parameters, in order. Raises BadParameter before any work."""
+    checked = [validate(RunPhase, run) for run in runs]
+    measured = measure_runs([Run.of(params) for params in checked])
+    return [phase_result(params, one) for params, one in zip(checked, measured, strict=True)]
+
+
+def phase_result(params: RunPhase, measured: Measured) -> dict[str, Any]:
+    """What `run_phase` answers with."""
+    named = measured.named
+    return {
+        "experiment": "run_phase",
+        "experiment_id": experiment_id("run_phase", params),
+        "phase_type": params.phase_type,
+        "features": named,
+        "feature_vector": measured.features,
+        "entropy_by_layer": measured.entropy_by_layer,
+        "summary": summarise(params, named),
+        "params": params.model_dump(),
+        "physics_version": PHYSICS_VERSION,
+    }
+
+
+def experiment_id(experiment: str, params: BaseModel | Mapping[str, Any]) -> str:
+    """Sixteen hex digits that name an experiment: a hash of its parameters and the physics version."""
+    values = params.model_dump() if isinstance(params, BaseModel) else dict(params)
+    text = json.dumps([experiment, values, PHYSICS_VERSION], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def measure(
+    phase_type: str,
+    system_size: int = 32,
+    depth: int = 8,
+    seed: int = 0,
+    bias: float = DEFAULT_BIAS,
+    step: float = TIME_STEP,
+) -> dict[str, float]:
+    """The features of one run beyond the experiments' bounds: 4 to 1024 qubits, 1 to 1024 layers, any time step.
+
+    A Gaussian run holds about 200 n**2 bytes at once, a Clifford run about 30 n**2. Raises BadParameter.
+    """
+    _within("system_size", system_size, 4, LARGEST_ENGINE_SIZE, whole=True)
+    _within("depth", depth, 1, LARGEST_ENGINE_DEPTH, whole=True)
+    _within("seed", seed, 0, SEED_LIMIT, whole=True)
+    _within("bias", bias, 0.0, 1.0)
+    _within("step", step, 1e-6, 10.0)
+    if phase_type not in PHASES:
+        raise BadParameter(
+            f"phase_type is {str(phase_type)[:60]!r}, which is no phase: choose one of {', '.join(PHASES)}",
+            "phase_type",
+        )
+    return measure_runs([Run(phase_type, system_size, depth, seed, bias)], step)[0].named
+
+
+def _within(name: str, value: Any, low: float, high: float, *, whole: bool = False) -> None:
+    kinds = (int,) if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise BadParameter(
+            f"{name} is {str(value)[:60]!r}, which is no number of the right kind: choose {low:g} to {high:g}", name
+        )
+    if not low <= value <= high:
+        side = "above the largest" if value > high else "below the smallest"
+        bound = high if value > high else low
+        raise BadParameter(f"{name} is {str(value)[:40]}, {side}, {bound}: choose {low} to {high}", name)

@@ -1,0 +1,33 @@
+"""Entropies of Gaussian fermion states from the squared symplectic spectrum.
+
+Peschel, J. Phys. A 36, L205 (2003); Vidal et al., PRL 90, 227902 (2003). A mode
+with covariance eigenvalue nu has entropy h((1 - nu)/2). Everything is a function
+of nu**2, which a symmetric eigensolver finds to 1e-15: near nu = 1 that bounds the
+error of p by 1e-15, and near nu = 0 the entropy is flat in nu.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def squared_spectrum(covariance: Floats) -> Floats:
+    """nu**2 of each mode, (batch, modes), of real antisymmetric blocks (batch, 2 modes, 2 modes)."""
+    gram = covariance @ covariance.transpose(0, 2, 1)
+    # The eigenvalues come in equal pairs, in ascending order.
+    return np.clip(np.linalg.eigvalsh(gram)[:, ::2], 0.0, 1.0)
+
+
+def von_neumann(squared: Floats) -> Floats:
+    """Entropy in bits, (batch,), of modes with these nu**2."""
+    rare = (1.0 - squared) / (2.0 * (1.0 + np.sqrt(squared)))
+    logs = np.log2(np.maximum(rare, 1e-300))
+    return np.sum(-rare * logs - (1.0 - rare) * np.log1p(-rare) / np.log(2.0), axis=-1)
+
+
+def renyi_two(squared: Floats) -> Floats:
+    """Renyi-2 entropy in bits, (batch,)."""
+    return np.sum(1.0 - np.log2(1.0 + squared), axis=-1)
