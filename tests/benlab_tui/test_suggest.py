@@ -37,7 +37,10 @@ def test_values_come_from_choices_and_examples():
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(max_size=80), st.sampled_from(["/", "/experiment ", "/experiment run_phase ", "/e", "", "/experiment tri --"]))
+@given(
+    st.text(max_size=80),
+    st.sampled_from(["/", "/experiment ", "/experiment run_phase ", "/e", "", "/experiment tri --"]),
+)
 def test_no_line_raises(text, start):
     for found in suggest(start + text, commands()):
         assert found.line.startswith("/")

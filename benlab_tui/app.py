@@ -1,0 +1,108 @@
+"""The console: `BenLabApp(lab)`. Small, and light to import: what is heavy waits for its first use."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from benlab_tui.lock import ConsoleLock
+from benlab_tui.screens.main import MainScreen
+from benlab_tui.store import open_chats
+from pipeline.errors import LabError
+
+if TYPE_CHECKING:
+    from benlab_tui.control.engines import Opener
+    from pipeline.lab import Lab
+
+DEFAULT_THEME = "textual-dark"
+
+
+class BenLabApp(App[None]):
+    """One lab's console. `opener` opens chat engines; tests pass a fake."""
+
+    TITLE = "Ben Lab"
+    CSS_PATH = "styles.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", priority=True, id="app.quit"),
+        Binding("ctrl+c", "copy_or_quit", "Copy or quit", show=False, system=True, id="app.copy"),
+    ]
+
+    def __init__(self, lab: Lab, opener: Opener | None = None) -> None:
+        super().__init__()
+        self.lab = lab
+        self.chats, self._problem = open_chats(lab.database)
+        try:
+            self._config = lab.config()
+        except LabError as error:
+            self._config, self._problem = {}, self._problem or str(error)
+        self._opener = opener
+        wanted = self.chats.recall("theme") or _table(self._config, "console").get("theme") or DEFAULT_THEME
+        self.theme = wanted if wanted in self.available_themes else DEFAULT_THEME
+
+    def get_default_screen(self) -> MainScreen:
+        """The one screen."""
+        return MainScreen(self.lab, self.chats, self._opener)
+
+    @property
+    def main(self) -> MainScreen:
+        """The one screen, also while a dialog is over it."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    def on_mount(self) -> None:
+        """Keys of benlab.toml, signals, and what was wrong with lab.db."""
+        keys = _table(self._config, "keys")
+        self.set_keymap({str(name): str(key) for name, key in keys.items() if isinstance(key, str)})
+        self.theme_changed_signal.subscribe(self, lambda theme: self._keep_theme(theme.name))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, self.exit)
+        if self._problem:
+            self.notify(self._problem, severity="warning", markup=False, timeout=20)
+
+    async def on_unmount(self) -> None:
+        """What has come of an answer is kept, the engine ends, jobs go on."""
+        main = self.main if self.screen_stack else None
+        if main is not None:
+            await main.chat.stop()
+            main.jobs.close()
+            await main.engines.close()
+
+    def _keep_theme(self, name: str) -> None:
+        with contextlib.suppress(LabError):
+            self.chats.remember("theme", name)
+
+    async def action_copy_or_quit(self) -> None:
+        """Ctrl+c where nothing is selected: asks."""
+        self.run_worker(self._ask_to_quit(), group="quit", exclusive=True)
+
+    async def _ask_to_quit(self) -> None:
+        jobs = len(self.main.jobs.running())
+        going = f" {jobs} running job{'s go' if jobs > 1 else ' goes'} on and will be found again." if jobs else ""
+        if await self.main.ask(f"Quit Ben Lab?{going}", default=True):
+            self.exit()
+
+
+def _table(config: dict[str, object], name: str) -> dict[str, object]:
+    table = config.get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def run_console(lab: Lab) -> int:
+    """Opens the console on a lab and returns the exit code; a lab that is open elsewhere is refused in one sentence."""
+    try:
+        with ConsoleLock(lab.root):
+            app = BenLabApp(lab)
+            app.run()
+            return app.return_code or 0
+    except LabError as error:
+        sys.stderr.write(f"benlab: {error}\n")
+        return 1

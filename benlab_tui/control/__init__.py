@@ -1,0 +1,1 @@
+"""What the console does, apart from what it shows: chatting, commands, jobs, engines."""

@@ -1,0 +1,69 @@
+"""The keys on a turn: copy, edit, ask again, keep for training, why, verify, explain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benlab_tui.widgets.prompt import Prompt
+from benlab_tui.widgets.turns import ReplyTurn, Turn
+
+if TYPE_CHECKING:
+    from benlab_tui.screens.main import MainScreen
+
+
+async def act(screen: MainScreen, turn: Turn, what: str) -> None:
+    """Does what the key asks for."""
+    if what == "copy":
+        screen.app.copy_to_clipboard(turn.text)
+        screen.notify("copied", timeout=2)
+    elif what == "edit":
+        await edit(screen, turn)
+    elif what == "again":
+        await again(screen, turn)
+    elif what == "link":
+        await open_link(screen, str(turn.meta.get("link", "")))
+
+
+async def edit(screen: MainScreen, turn: Turn) -> None:
+    """Puts the question back into the prompt; it and what followed it leave the session once the person agrees."""
+    if turn.message_id is None or not await _may_forget(screen, turn.message_id):
+        return
+    screen.chats.forget_from(screen.session.id, turn.message_id)
+    await screen.transcript.show(screen.stored())
+    prompt = screen.query_one(Prompt)
+    prompt.put(turn.text)
+    prompt.focus()
+
+
+async def again(screen: MainScreen, turn: Turn | None = None) -> None:
+    """Asks the question before this answer (the last one without a turn) again; what followed it goes."""
+    await screen.chat.stop()
+    limit = turn.message_id if turn is not None and turn.message_id is not None else 2**62
+    questions = [m for m in screen.stored(1000) if m.role == "user" and m.id < limit]
+    if not questions:
+        screen.notify("there is no question to ask again", markup=False)
+        return
+    last = questions[-1]
+    answers = screen.chats.after(screen.session.id, last.id, 1)
+    if answers:
+        if isinstance(turn, ReplyTurn) and not await _may_forget(screen, answers[0].id):
+            return
+        screen.chats.forget_from(screen.session.id, answers[0].id)
+    await screen.transcript.show(screen.stored())
+    screen.transcript.anchor()
+    screen.chat.start()
+
+
+async def open_link(screen: MainScreen, address: str) -> None:
+    """A link opens only after a yes, and only a web address."""
+    if not address.startswith(("http://", "https://")):
+        screen.notify(f"not a web address: {address[:120]!r}", markup=False)
+    elif await screen.ask(f"Open {address[:300]} in the browser?"):
+        screen.app.open_url(address)
+
+
+async def _may_forget(screen: MainScreen, message_id: int) -> bool:
+    """Asks where more than one answer would go."""
+    tail = screen.chats.after(screen.session.id, message_id, 50)
+    later = [message for message in tail if message.role == "user"]
+    return not later or await screen.ask(f"This removes {len(later)} later questions and their answers. Go on?")

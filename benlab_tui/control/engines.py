@@ -1,0 +1,84 @@
+"""Which model answers, opened when it is first needed and closed with the console."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ChatError, PipelineError
+
+if TYPE_CHECKING:
+    from pipeline.chat import ChatEngine
+    from pipeline.lab import Lab
+
+Opener = Callable[["Lab", str], Awaitable["ChatEngine"]]
+AUTOMATIC = "auto"
+"""The model in use where the person chose none: ben-lab, or the base while nothing is installed."""
+
+
+async def open_engine(lab: Lab, model: str) -> ChatEngine:
+    """The real opener: Ollama where its server lists the model, else the embedded engine. Raises ChatError."""
+    from pipeline import chat
+
+    host = lab.config().get("chat", {}).get("ollama_host")
+    return await chat.open_engine(lab, model, ollama_host=host)
+
+
+class Engines:
+    """Holds the engine in use. `model` is a name, or AUTOMATIC."""
+
+    def __init__(self, lab: Lab, opener: Opener | None = None, model: str = AUTOMATIC) -> None:
+        self._lab = lab
+        self._opener = opener or open_engine
+        self._engine: ChatEngine | None = None
+        self._opening = asyncio.Lock()
+        self.model = model
+        self.problem = ""
+        """Why no engine could be opened, in one sentence."""
+
+    @property
+    def engine(self) -> ChatEngine | None:
+        """The open engine, or None."""
+        return self._engine
+
+    @property
+    def label(self) -> str:
+        """Engine and model, as the header shows them."""
+        return self._engine.label if self._engine is not None else ""
+
+    async def get(self) -> ChatEngine:
+        """The engine in use, opened where it is not. Raises PipelineError."""
+        async with self._opening:
+            if self._engine is None:
+                self._engine = await self._open()
+            return self._engine
+
+    async def open(self, model: str) -> ChatEngine:
+        """A further engine (for a comparison); the caller closes it."""
+        return await self._opener(self._lab, model)
+
+    async def switch(self, model: str) -> None:
+        """Closes the engine; the next `get` opens this model."""
+        await self.close()
+        self.model = model
+
+    async def close(self) -> None:
+        """Closes the engine where one is open."""
+        async with self._opening:
+            engine, self._engine, self.problem = self._engine, None, ""
+            if engine is not None:
+                await engine.aclose()
+
+    async def _open(self) -> ChatEngine:
+        wanted = ["ben-lab", "base"] if self.model == AUTOMATIC else [self.model]
+        problem: PipelineError = ChatError("no model is here")
+        for model in wanted:
+            try:
+                engine = await self._opener(self._lab, model)
+                self.problem = ""
+                return engine
+            except PipelineError as error:
+                problem = error
+        self.problem = str(problem)
+        raise problem

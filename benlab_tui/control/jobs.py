@@ -1,0 +1,110 @@
+"""Follows jobs: those started here, and those found again that outlived a former console."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from benlab_tui.watch import JobView
+
+if TYPE_CHECKING:
+    from pipeline.jobs import Job
+    from pipeline.lab import Lab
+    from simulator.events import Event
+
+_SHOWN_EVERY = 0.1
+_BURST = 64
+_FOUND = 12
+
+
+class Jobs:
+    """The lab's jobs as views. `changed(view)` is called at most ten times a second for each job."""
+
+    def __init__(self, lab: Lab, changed: Callable[[JobView], None]) -> None:
+        self._lab = lab
+        self._changed = changed
+        self._jobs: dict[str, Job] = {}
+        self._tasks: dict[str, asyncio.Task[Event | None]] = {}
+        self.views: dict[str, JobView] = {}
+
+    def start(self, kind: str, params: Mapping[str, Any]) -> JobView:
+        """Starts a stage as a child process and follows it. Raises pipeline.errors.LabError."""
+        from pipeline import jobs
+
+        return self._adopt(jobs.start(self._lab, kind, params))
+
+    async def find(self) -> list[JobView]:
+        """Takes up what former consoles started; the newest is first."""
+        found = await asyncio.to_thread(self._look)
+        for job, state, events in found:
+            if job.id in self.views:
+                continue
+            if state == "running":
+                self._adopt(job)
+                continue
+            view = JobView(job.id, job.kind, job.started)
+            for event in events:
+                view.take(event)
+            view.state = state
+            view.ended = _ended(job)
+            self._jobs[job.id], self.views[job.id] = job, view
+        return [self.views[job.id] for job, _, _ in found]
+
+    def _look(self) -> list[tuple[Job, str, list[Event]]]:
+        from pipeline import jobs
+
+        found = []
+        for job in jobs.find(self._lab, _FOUND):
+            state = job.state()
+            found.append((job, state, [] if state == "running" else jobs.read_events(job.events_path)))
+        return found
+
+    async def wait(self, view: JobView) -> Event | None:
+        """The job's last event, once it has ended."""
+        return await asyncio.shield(self._tasks[view.id])
+
+    async def cancel(self, job_id: str) -> None:
+        """Ends the job and its whole process group."""
+        from pipeline import jobs
+
+        await jobs.cancel(self._jobs[job_id])
+
+    def running(self) -> list[JobView]:
+        """Jobs that run, the newest first."""
+        return sorted((view for view in self.views.values() if view.state == "running"), key=lambda view: -view.started)
+
+    def close(self) -> None:
+        """Stops following; the jobs go on."""
+        for task in self._tasks.values():
+            task.cancel()
+
+    def _adopt(self, job: Job) -> JobView:
+        view = JobView(job.id, job.kind, job.started)
+        self._jobs[job.id], self.views[job.id] = job, view
+        self._tasks[job.id] = asyncio.create_task(self._follow(job, view))
+        return view
+
+    async def _follow(self, job: Job, view: JobView) -> Event | None:
+        from pipeline import jobs
+
+        last, shown, count = None, 0.0, 0
+        async for event in jobs.follow(job):
+            last = event
+            view.take(event)
+            count += 1
+            if count % _BURST == 0:
+                await asyncio.sleep(0)
+            if (now := time.monotonic()) - shown >= _SHOWN_EVERY:
+                shown = now
+                self._changed(view)
+        self._changed(view)
+        return last
+
+
+def _ended(job: Job) -> float:
+    try:
+        return job.events_path.stat().st_mtime
+    except OSError:
+        return job.started

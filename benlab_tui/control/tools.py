@@ -1,0 +1,143 @@
+"""The experiments as tools of the chat model: the same schemas as everywhere, checked, bounded, shown as cards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import simulator
+from pipeline.errors import PipelineError
+from simulator.errors import SimulatorError
+from simulator.events import Failed, Result
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from benlab_tui.screens.main import MainScreen
+    from pipeline.chat import ToolCall
+
+SECONDS = 10.0
+"""Compute that the calls of one turn may take together."""
+
+ROUNDS = 4
+ASKED_FIRST = {"sweep", "scientist"}
+_LONGEST_LIST = 16
+
+
+def schemas() -> list[dict[str, Any]]:
+    """Every experiment as a function schema, from its parameter model."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": name,
+                "description": experiment.summary,
+                "parameters": experiment.params.model_json_schema(),
+            },
+        }
+        for name, experiment in simulator.EXPERIMENTS.items()
+    ]
+
+
+class Refused(Exception):
+    """A call that cannot be run, with the reason in one sentence."""
+
+
+def check(call: ToolCall) -> tuple[str, BaseModel]:
+    """The experiment's name and its checked parameters. Raises Refused."""
+    if call.name not in simulator.EXPERIMENTS:
+        raise Refused(f"{call.name[:60]!r} is not an experiment: use one of {', '.join(simulator.EXPERIMENTS)}")
+    try:
+        return call.name, simulator.validate(simulator.EXPERIMENTS[call.name].params, call.arguments)
+    except SimulatorError as error:
+        raise Refused(str(error)) from error
+
+
+class ToolTurn:
+    """The calls of one turn. After a second refusal, or when its seconds are gone, `spent` is true."""
+
+    def __init__(self, screen: MainScreen) -> None:
+        self._screen = screen
+        self._left = SECONDS
+        self._refusals = 0
+        self._rounds = 0
+        self.spent = False
+
+    def schemas(self) -> list[dict[str, Any]]:
+        """What the model is offered: nothing where benlab.toml says `[chat] tools = false`."""
+        return schemas() if self._screen.lab.config().get("chat", {}).get("tools", True) else []
+
+    async def run(self, text: str, calls: list[ToolCall]) -> list[dict[str, Any]]:
+        """Runs the calls; returns the messages that tell the model what came of them."""
+        self._rounds += 1
+        asked = [{"id": c.id, "function": {"name": c.name, "arguments": c.arguments}} for c in calls]
+        messages: list[dict[str, Any]] = [{"role": "assistant", "content": text, "tool_calls": asked}]
+        for call in calls:
+            content = await self._one(call)
+            messages.append({"role": "tool", "content": content, "tool_name": call.name, "tool_call_id": call.id})
+        self.spent = self.spent or self._rounds >= ROUNDS
+        return messages
+
+    async def _one(self, call: ToolCall) -> str:
+        try:
+            name, params = check(call)
+            if name in ASKED_FIRST and not await self._screen.ask(f"ben-lab wants to run {name} ({params}). Run it?"):
+                raise Refused(f"the person did not want {name} to run")
+            result = await self._run(name, params)
+        except Refused as error:
+            self._refusals += 1
+            self.spent = self.spent or self._refusals > 1
+            await self._screen.note(f"the call of {call.name[:60]} was refused: {error}")
+            return json.dumps({"error": str(error)})
+        await self._screen.show_experiment(result)
+        return json.dumps(brief(result))
+
+    async def _run(self, name: str, params: BaseModel) -> dict[str, Any]:
+        """The result within what is left of the turn's seconds; what was asked about first has no limit."""
+        start = time.monotonic()
+        limit = None if name in ASKED_FIRST else max(0.1, self._left)
+        try:
+            if simulator.EXPERIMENTS[name].quick:
+                return await asyncio.wait_for(asyncio.to_thread(self._quick, name, params), limit)
+            return await self._child(name, params, limit)
+        except TimeoutError:
+            self.spent = True
+            raise Refused(
+                f"{name} took more than the {SECONDS:.0f} s of compute that a turn has: ask for less"
+            ) from None
+        except (SimulatorError, PipelineError) as error:
+            raise Refused(str(error)) from error
+        finally:
+            if limit is not None:
+                self._left -= time.monotonic() - start
+
+    def _quick(self, name: str, params: BaseModel) -> dict[str, Any]:
+        from simulator.events import last_result
+
+        with self._screen.lab.notebook() as notebook:
+            return last_result(simulator.run(name, params, notebook=notebook))
+
+    async def _child(self, name: str, params: BaseModel, limit: float | None) -> dict[str, Any]:
+        screen = self._screen
+        view = screen.jobs.start("experiment", {"name": name, "params": params.model_dump(mode="json")})
+        await screen.show_job(view)
+        try:
+            last = await asyncio.wait_for(screen.jobs.wait(view), limit)
+        except (TimeoutError, asyncio.CancelledError):
+            await screen.jobs.cancel(view.id)
+            raise
+        if isinstance(last, Result):
+            return last.value
+        raise Refused(last.error if isinstance(last, Failed) else f"{name} ended without a result")
+
+
+def brief(result: dict[str, Any]) -> dict[str, Any]:
+    """The result as the model reads it: long lists are left out, so that it fits a small context."""
+    return {
+        key: value
+        for key, value in result.items()
+        if key not in ("params", "feature_vector", "points")
+        and not (isinstance(value, list) and len(value) > _LONGEST_LIST)
+    }

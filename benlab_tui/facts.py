@@ -1,0 +1,58 @@
+"""What the lab pane says of the lab folder: read in a thread, light, and never an error."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from pipeline.errors import PipelineError
+from simulator.errors import SimulatorError
+
+if TYPE_CHECKING:
+    from pipeline.lab import Lab
+
+
+def facts(lab: Lab) -> dict[str, str]:
+    """Folder, base, data, adapter, installed version, experiments; what is missing names its command."""
+    return {
+        "folder": str(lab.root).replace(str(lab.root.home()), "~", 1),
+        "base": ", ".join(bases(lab)) or "none: /pull smollm2",
+        "data": _lines(lab),
+        "adapter": "trained" if (lab.adapter_dir / "adapter_config.json").is_file() else "none: /train",
+        "ben-lab": _version(lab) or "not installed: /install",
+        "runs": f"{_experiments(lab):,} experiments",
+    }
+
+
+def bases(lab: Lab) -> list[str]:
+    """Names of the bases that lie in the lab."""
+    folder = lab.models / "bases"
+    try:
+        return sorted(path.parent.name for path in folder.glob("*/base.json"))
+    except OSError:
+        return []
+
+
+def _version(lab: Lab) -> str:
+    try:
+        record = json.loads((lab.models / "ben-lab" / "registry.json").read_text(encoding="utf-8"))
+        return str(record.get("current") or "")
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _lines(lab: Lab) -> str:
+    try:
+        with lab.data.open("rb") as file:
+            count = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    except OSError:
+        return "none: /generate"
+    return f"{count:,} samples"
+
+
+def _experiments(lab: Lab) -> int:
+    try:
+        with lab.notebook() as notebook:
+            return notebook.count()
+    except (SimulatorError, PipelineError):
+        return 0

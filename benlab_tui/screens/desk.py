@@ -1,0 +1,176 @@
+"""What commands and controllers ask of the main screen: cards, notes, questions, sessions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from textual.screen import Screen
+from textual.widget import Widget
+
+from benlab_tui.control.chat import Chat
+from benlab_tui.control.engines import Engines
+from benlab_tui.control.jobs import Jobs
+from benlab_tui.watch import JobView
+from benlab_tui.widgets.job_card import JobCard
+from benlab_tui.widgets.lab_pane import LabPane
+from benlab_tui.widgets.topline import TopLine
+from benlab_tui.widgets.transcript import PAGE, Transcript
+from benlab_tui.widgets.turns import NoteTurn, ReplyTurn, UserTurn
+from pipeline.chats import Chats, Message, Session
+from pipeline.errors import LabError
+
+if TYPE_CHECKING:
+    from benlab_tui.control.engines import Opener
+    from pipeline.lab import Lab
+
+FIRST = 4
+"""Turns that the first paint shows; the rest of the page follows at once."""
+
+
+class Desk(Screen[None]):
+    """Holds the lab's chats, engine and jobs, and shows what happens to them."""
+
+    def __init__(self, lab: Lab, chats: Chats, opener: Opener | None = None) -> None:
+        super().__init__()
+        self.lab, self.chats = lab, chats
+        self.session: Session = chats.newest() or chats.start()
+        self.jobs = Jobs(lab, self.job_changed)
+        self.engines = Engines(lab, opener, chats.recall("model", "auto"))
+        self.chat = Chat(self)  # type: ignore[arg-type]
+        self.transcript = Transcript(
+            self.widget_of,
+            lambda before, count: self.chats.messages(self.session.id, count, before),
+            lambda after, count: self.chats.after(self.session.id, after, count),
+        )
+        self._told: set[str] = set()
+
+    def stored(self, limit: int = PAGE * 2) -> list[Message]:
+        """The session's last messages."""
+        return self.chats.messages(self.session.id, limit)
+
+    def keep(self, role: str, content: str, **meta: Any) -> int | None:
+        """Stores a message; where lab.db cannot take it the person is told once and the chat goes on."""
+        try:
+            return self.chats.add(self.session.id, role, content, **meta).id
+        except LabError as error:
+            self.warn(str(error))
+            return None
+
+    def widget_of(self, message: Message) -> Widget | None:
+        """A stored message as a turn or card."""
+        if message.role in ("user", "command"):
+            turn = UserTurn(message.content, message.id)
+            return turn.set_class(message.role == "command", "-command")
+        if message.role == "assistant":
+            return ReplyTurn(message.content, message.id, message.meta)
+        if message.role == "note":
+            return NoteTurn(message.content, bool(message.meta.get("error")), message.id)
+        if "result" in message.meta:
+            from benlab_tui.widgets.experiment_card import ExperimentCard
+
+            return ExperimentCard(message.meta["result"], message.id)
+        view = self.jobs.views.get(str(message.meta.get("job")))
+        return JobCard(view) if view else NoteTurn(message.content, message_id=message.id)
+
+    async def note(self, text: str) -> None:
+        """A line of the console in the transcript."""
+        await self.transcript.add(NoteTurn(text, message_id=self.keep("note", text)))
+
+    async def error(self, text: str) -> None:
+        """What went wrong, in one sentence."""
+        await self.transcript.add(NoteTurn(text, True, self.keep("note", text, error=True)))
+
+    async def answer(self, text: str) -> None:
+        """A command's text, shown as it is."""
+        await self.transcript.add(NoteTurn(text, message_id=self.keep("note", text)).add_class("-plain"))
+
+    def warn(self, text: str) -> None:
+        """A toast, once for each text."""
+        if text not in self._told:
+            self._told.add(text)
+            self.notify(text, severity="warning", markup=False, timeout=10)
+
+    async def ask(self, question: str, default: bool = False) -> bool:
+        """Yes or no, in a dialog."""
+        from benlab_tui.screens.confirm import Confirm
+
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def said(yes: bool | None) -> None:
+            if not answer.done():
+                answer.set_result(bool(yes))
+
+        self.app.push_screen(Confirm(question, default), said)
+        return await answer
+
+    async def show_card(self, card: Widget) -> None:
+        """A card in the transcript."""
+        await self.transcript.add(card)
+
+    async def show_job(self, view: JobView) -> None:
+        """A job's card here and in the lab pane."""
+        self.keep("card", f"{view.kind} {view.id}", job=view.id)
+        await self.transcript.add(JobCard(view))
+        await self.query_one(LabPane).show_jobs([view])
+
+    async def show_experiment(self, result: dict[str, Any]) -> None:
+        """An experiment's card."""
+        from benlab_tui.widgets.experiment_card import ExperimentCard
+
+        text = f"{result.get('experiment')} {result.get('experiment_id')}: {result.get('summary', '')}"
+        await self.transcript.add(ExperimentCard(result, self.keep("card", text, result=result)))
+
+    def job_changed(self, view: JobView) -> None:
+        """Draws every card of the job again."""
+        for card in self.query(JobCard):
+            if card.view is view:
+                card.refresh_view()
+        if view.state != "running":
+            self.refresh_lab()
+
+    async def cancel_job(self, job_id: str | None) -> str:
+        """Cancels a job (the newest that runs without an id) and says which."""
+        running = self.jobs.running()
+        chosen = [view for view in running if job_id in (None, "", view.id)]
+        if not chosen:
+            return "no job runs" if not job_id else f"no running job is named {job_id}"
+        await self.jobs.cancel(chosen[0].id)
+        return f"{chosen[0].kind} was cancelled"
+
+    def show_busy(self, busy: bool) -> None:
+        """Whether an answer is on its way."""
+        self.query_one(TopLine).busy = busy
+
+    def show_engine(self) -> None:
+        """Who answers, in the top line."""
+        top = self.query_one(TopLine)
+        top.engine, top.session = self.engines.label or self.engines.problem, self.session.title
+
+    def refresh_lab(self) -> None:
+        """Reads the lab folder again."""
+        self.run_worker(self._read_facts(), group="facts", exclusive=True)
+
+    async def _read_facts(self) -> None:
+        from benlab_tui.facts import facts
+
+        self.query_one(LabPane).show_facts(await asyncio.to_thread(facts, self.lab))
+        self.refresh_bindings()
+
+    async def reopen_engine(self) -> None:
+        """Closes the engine, so that the next question finds the model that now is there."""
+        if not self.chat.busy:
+            await self.engines.close()
+            self.run_worker(self.open_engine(), group="engine", exclusive=True)
+
+    async def open_engine(self) -> None:
+        """Opens the engine ahead of the first question; a problem stands in the top line."""
+        from pipeline.errors import PipelineError
+
+        try:
+            engine = await self.engines.get()
+            if engine.is_remote:
+                self.warn(f"{engine.label} is not on this machine: you are asked before anything is sent")
+        except PipelineError:
+            pass
+        self.show_engine()

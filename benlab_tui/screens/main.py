@@ -1,0 +1,230 @@
+"""The one screen: chat on the left, lab on the right."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Footer
+
+from benlab_tui.screens.desk import FIRST, Desk
+from benlab_tui.text import one_line
+from benlab_tui.widgets.composer import Composer
+from benlab_tui.widgets.lab_pane import LabPane
+from benlab_tui.widgets.prompt import Prompt
+from benlab_tui.widgets.topline import TopLine
+from benlab_tui.widgets.turns import Turn, UserTurn
+from benlab_tui.widgets.welcome import Welcome
+
+if TYPE_CHECKING:
+    from benlab_tui.registry import Command
+    from benlab_tui.suggest import Suggestion
+
+LONGEST_MESSAGE = 200_000
+
+
+class MainScreen(Desk):
+    """Lays out the console and turns keys into actions."""
+
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (110, "-wide")]  # type: ignore[misc]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1", "help", "Help", id="app.help"),
+        Binding("f2", "models", "Model", id="chat.model"),
+        Binding("f3", "sessions", "Sessions", id="chat.sessions"),
+        Binding("f4", "pull", "Pull smollm2", id="lab.pull"),
+        Binding("escape", "stop", "Stop", id="chat.stop"),
+        Binding("ctrl+n", "new", "New chat", id="chat.new"),
+        Binding("ctrl+r", "again", "Again", show=False, id="chat.again"),
+        Binding("ctrl+l", "lab", "Lab", id="lab.toggle"),
+        Binding("ctrl+up", "turns", "Turns", show=False, id="chat.turns"),
+    ]
+
+    _commands: dict[str, Command] | None = None
+
+    def compose(self) -> ComposeResult:
+        yield TopLine(id="top", markup=False)
+        with Horizontal(id="body"):
+            with Vertical(id="chat"):
+                with self.transcript:
+                    shown = self.stored(FIRST)
+                    yield from self.transcript.fill(shown)
+                    if not shown:
+                        yield Welcome(self.lab)
+                yield Composer(self.suggest)
+            yield LabPane()
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        """The prompt is ready at once; everything else comes after the first paint."""
+        self.query_one(Prompt).focus()
+        self.show_engine()
+        self.call_after_refresh(lambda: self.run_worker(self._settle(), group="start"))
+
+    async def _settle(self) -> None:
+        """After the first paint: the rest of the page, the jobs of former consoles, the engine, the commands."""
+        self.query_one(Prompt).set_history(self.chats.prompts())
+        await self.transcript.show_earlier()
+        self.refresh_lab()
+        await asyncio.to_thread(self._load_commands)
+        await self.find_jobs()
+        self.run_worker(self.open_engine(), group="engine", exclusive=True)
+
+    async def find_jobs(self) -> None:
+        """Shows the jobs that outlived a former console, or died with it."""
+        await self.query_one(LabPane).show_jobs(await self.jobs.find())
+        self.refresh_lab()
+
+    def _load_commands(self) -> dict[str, Command]:
+        from benlab_tui.registry import commands
+
+        known = {name: command for name, command in commands().items() if command.where != "headless"}
+        self._commands = known
+        return known
+
+    def suggest(self, line: str) -> list[Suggestion]:
+        """What may follow in a slash line."""
+        from benlab_tui.suggest import suggest
+
+        return suggest(line, self._commands or self._load_commands())
+
+    @on(Prompt.Sent)
+    async def sent(self, event: Prompt.Sent) -> None:
+        """A slash line is a command; anything else a question (`//` for one that starts with a slash)."""
+        text = event.text.strip()
+        if len(text) > LONGEST_MESSAGE:
+            self.notify(
+                f"the message has {len(text):,} characters, above the most, {LONGEST_MESSAGE:,}: shorten it",
+                severity="error",
+                markup=False,
+            )
+            return
+        if not text.startswith("/") and self.chat.busy:
+            self.notify("an answer is still on its way: esc stops it", markup=False)
+            return
+        prompt = self.query_one(Prompt)
+        prompt.remember(text)
+        prompt.clear_text()
+        await self.send(text)
+
+    async def send(self, text: str) -> None:
+        """Shows what was sent and acts on it."""
+        command = text.startswith("/") and not text.startswith("//")
+        await self.to_end()
+        for welcome in self.query(Welcome):
+            await welcome.remove()
+        role = "command" if command else "user"
+        content = text if command else text.removeprefix("/") if text.startswith("//") else text
+        turn = UserTurn(content, self.keep(role, content))
+        await self.transcript.add(turn.set_class(command, "-command"))
+        self.transcript.scroll_end(animate=False)
+        if command:
+            from benlab_tui.control.slash import run_line
+
+            self.run_worker(run_line(self, text), group="commands", exit_on_error=False)
+        else:
+            if self.session.title == "new chat":
+                self.session = self.chats.session(self.session.id) or self.session
+                self.show_engine()
+            self.chat.start()
+
+    async def to_end(self) -> None:
+        """Shows the live end where the window stands elsewhere."""
+        if self.transcript.last is not None:
+            await self.transcript.show(self.stored())
+        self.transcript.anchor()
+
+    async def action_stop(self) -> None:
+        """Esc: closes the list, else stops the answer, else asks whether to cancel the newest job."""
+        if self.query_one(Composer).close():
+            return
+        if await self.chat.stop():
+            return
+        if running := self.jobs.running():
+            self.run_worker(self._cancel_asked(running[0].kind, running[0].id), group="cancel", exclusive=True)
+            return
+        self.query_one(Prompt).focus()
+
+    async def _cancel_asked(self, kind: str, job_id: str) -> None:
+        if await self.ask(f"Cancel {kind}?", default=True):
+            await self.cancel_job(job_id)
+
+    def action_help(self) -> None:
+        """F1: keys, commands and first steps."""
+        from benlab_tui.screens.help import Help
+
+        self.app.push_screen(Help(self._commands or self._load_commands()))
+
+    def action_models(self) -> None:
+        """F2: which model answers."""
+        from benlab_tui.screens.models import choose_model
+
+        self.run_worker(choose_model(self), group="pick", exclusive=True)
+
+    def action_sessions(self) -> None:
+        """F3: earlier sessions, with search."""
+        from benlab_tui.screens.sessions import choose_session
+
+        self.run_worker(choose_session(self), group="pick", exclusive=True)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The offer to pull a base goes once one is here."""
+        if action == "pull":
+            from benlab_tui.facts import bases
+
+            return not bases(self.lab)
+        return True
+
+    async def action_pull(self) -> None:
+        """F4: fetches the default base; offered while none is here."""
+        await self.send("/pull smollm2")
+
+    async def action_new(self) -> None:
+        """Starts an empty session."""
+        await self.open_session(self.chats.start().id)
+
+    async def action_again(self) -> None:
+        """Asks the last question again."""
+        from benlab_tui.control.edits import again
+
+        await again(self)
+
+    def action_lab(self) -> None:
+        """Shows or hides the lab pane."""
+        self.toggle_class("-lab-turned")
+
+    def action_turns(self) -> None:
+        """Goes to the last turn, whose keys the footer then shows."""
+        turns = list(self.query(Turn))
+        if turns:
+            turns[-1].focus()
+
+    @on(Turn.Asked)
+    async def turn_asked(self, event: Turn.Asked) -> None:
+        """A key on a turn."""
+        from benlab_tui.control.edits import act
+
+        self.run_worker(act(self, event.turn, event.what), group="edits", exit_on_error=False)
+
+    async def open_session(self, session_id: int) -> None:
+        """Shows another session."""
+        await self.chat.stop()
+        self.session = self.chats.session(session_id) or self.session
+        await self.transcript.show(self.stored())
+        self.show_engine()
+        self.query_one(Prompt).focus()
+
+    async def no_answer(self, problem: str) -> None:
+        """No engine could be opened: what is missing, and the key that mends it."""
+        from benlab_tui.facts import bases
+
+        hint = "" if bases(self.lab) else " (press f4 to pull smollm2; every other command works without a model)"
+        await self.error(f"{one_line(problem, 400)}{hint}")
+
+    async def after_answer(self, turn: Turn) -> None:
+        """The title follows the first question."""
+        self.session = self.chats.session(self.session.id) or self.session
+        self.show_engine()

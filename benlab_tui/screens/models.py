@@ -1,0 +1,55 @@
+"""F2: which model answers: ben-lab, its versions, the base, or what Ollama lists."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from benlab_tui.control.engines import AUTOMATIC
+from benlab_tui.screens.picker import Choice, Picker
+
+if TYPE_CHECKING:
+    from benlab_tui.screens.main import MainScreen
+    from pipeline.lab import Lab
+
+
+async def choose_model(screen: MainScreen) -> None:
+    """Switches to the chosen model and keeps the choice."""
+    choices = await asyncio.to_thread(_choices, screen.lab)
+    current = screen.engines.model
+
+    def find(query: str) -> list[Choice]:
+        return [
+            Choice(choice.key, ("● " if choice.key == current else "  ") + choice.label, choice.help)
+            for choice in choices
+            if query.lower() in choice.label.lower()
+        ]
+
+    chosen = await screen.app.push_screen_wait(Picker("Model", find))
+    if chosen is not None:
+        await use_model(screen, chosen[1])
+
+
+async def use_model(screen: MainScreen, model: str) -> None:
+    """Answers come from this model from now on."""
+    await screen.chat.stop()
+    await screen.engines.switch(model)
+    screen.chats.remember("model", model)
+    await screen.open_engine()
+
+
+def _choices(lab: Lab) -> list[Choice]:
+    """What is known without a server's help; a server's own model may be typed with /model."""
+    from pipeline.errors import PipelineError
+    from pipeline.install.registry import Registry
+
+    choices = [
+        Choice(AUTOMATIC, "automatic", "ben-lab, or the base while nothing is installed"),
+        Choice("ben-lab", "ben-lab", "the installed version in use"),
+        Choice("base", "base", "the base model alone"),
+    ]
+    try:
+        choices += [Choice(v.version, v.version, f"on {v.base}, {v.created}") for v in Registry(lab).versions()]
+    except PipelineError as error:
+        choices.append(Choice("base", "base", str(error)))
+    return choices

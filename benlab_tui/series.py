@@ -1,0 +1,148 @@
+"""Which curve or points a result is drawn with: plain data, for the terminal and for SVG alike."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+MOST_POINTS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points of one name. `kind` is line or scatter."""
+
+    name: str
+    x: list[float]
+    y: list[float]
+    kind: str = "line"
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Counts by row and column name."""
+
+    names: list[str]
+    rows: list[list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One plot: titles with units, and series or a matrix."""
+
+    title: str
+    x: str
+    y: str
+    series: list[Series] = field(default_factory=list)
+    matrix: Matrix | None = None
+
+
+def figure_of(result: dict[str, Any]) -> Figure | None:
+    """The figure of an experiment's, training's or scientist's result; None where it has none."""
+    for make in (_entropy, _drift, _clusters, _confusion, _reward, _losses):
+        try:
+            figure = make(result)
+        except (TypeError, ValueError, KeyError, AttributeError):
+            continue
+        if figure is not None:
+            return figure
+    return None
+
+
+def loss_figure(losses: list[float]) -> Figure | None:
+    """The loss curve of a training job."""
+    clean = _line("loss", list(range(1, len(losses) + 1)), losses)
+    return Figure("loss", "step", "loss (nats)", [clean]) if len(clean.x) > 1 else None
+
+
+def _entropy(result: dict[str, Any]) -> Figure | None:
+    layers = result.get("entropy_by_layer")
+    if not isinstance(layers, list) or len(layers) < 2:
+        return None
+    line = _line("middle cut", list(range(1, len(layers) + 1)), layers)
+    return Figure("entropy by layer", "layer", "bits", [line])
+
+
+def _drift(result: dict[str, Any]) -> Figure | None:
+    runs = result.get("runs")
+    if not isinstance(runs, list) or len(runs) < 2 or "drift" not in runs[0]:
+        return None
+    points = [(float(run["depth"]), float(run["drift"])) for run in runs if float(run["drift"]) > 1e-9]
+    if len(points) < 2:
+        return None
+    xs, ys = [math.log10(depth) for depth, _ in points], [math.log10(drift) for _, drift in points]
+    series = [Series("runs", xs, ys, "scatter")]
+    if (slope := result.get("growth_exponent")) is not None:
+        middle_x, middle_y = sum(xs) / len(xs), sum(ys) / len(ys)
+        ends = [min(xs), max(xs)]
+        series.append(Series(f"exponent {slope:.3g}", ends, [middle_y + slope * (x - middle_x) for x in ends]))
+    return Figure("drift by depth", "log10 layers", "log10 drift", series)
+
+
+def _clusters(result: dict[str, Any]) -> Figure | None:
+    points = result.get("points")
+    if not isinstance(points, list) or not points:
+        return None
+    groups: dict[str, list[tuple[float, float]]] = {}
+    for point in points[:MOST_POINTS]:
+        x, y, cluster = _place(point)
+        groups.setdefault(cluster, []).append((x, y))
+    series = [
+        Series(f"cluster {name}", [x for x, _ in group], [y for _, y in group], "scatter")
+        for name, group in sorted(groups.items())
+    ]
+    return Figure("clusters", "first component", "second component", series)
+
+
+def _place(point: Any) -> tuple[float, float, str]:
+    if isinstance(point, dict):
+        x = point["x"] if "x" in point else point["pc1"]
+        y = point["y"] if "y" in point else point["pc2"]
+        return float(x), float(y), str(point.get("cluster", point.get("phase_type", "?")))
+    return float(point[0]), float(point[1]), str(point[2] if len(point) > 2 else "?")
+
+
+def _confusion(result: dict[str, Any]) -> Figure | None:
+    matrix = result.get("confusion_matrix") or result.get("confusion")
+    if isinstance(matrix, dict):
+        names = list(matrix)
+        first = next(iter(matrix.values()))
+        rows = (
+            [[float(row.get(name, 0)) for name in names] for row in matrix.values()] if isinstance(first, dict) else []
+        )
+        rows = rows or [[float(cell) for cell in row] for row in matrix.values()]
+    elif isinstance(matrix, list):
+        rows = [[float(cell) for cell in row] for row in matrix]
+        names = [str(name) for name in result.get("phases") or result.get("labels") or range(len(rows))]
+    else:
+        return None
+    return Figure("confusion matrix", "predicted", "true", matrix=Matrix(names, rows))
+
+
+def _reward(result: dict[str, Any]) -> Figure | None:
+    curves = result.get("curves") or result.get("reward_curve") or result.get("reward_curves")
+    if isinstance(curves, list):
+        curves = {"reward": curves}
+    if not isinstance(curves, dict):
+        return None
+    series = []
+    for name, values in curves.items():
+        values = values.get("mean", []) if isinstance(values, dict) else values
+        if isinstance(values, list) and len(values) > 1:
+            series.append(_line(str(name), list(range(1, len(values) + 1)), values))
+    return Figure("best reward by experiment", "experiments", "reward", series) if series else None
+
+
+def _losses(result: dict[str, Any]) -> Figure | None:
+    losses = result.get("losses")
+    if isinstance(losses, list) and losses and isinstance(losses[0], int | float):
+        return loss_figure([float(loss) for loss in losses])
+    return None
+
+
+def _line(name: str, xs: list[Any], ys: list[Any]) -> Series:
+    """Finite points only, thinned to what a terminal can show."""
+    points = [(float(x), float(y)) for x, y in zip(xs, ys, strict=False) if math.isfinite(float(y))]
+    step = max(1, len(points) // MOST_POINTS)
+    return Series(name, [x for x, _ in points[::step]], [y for _, y in points[::step]])

@@ -1,0 +1,75 @@
+"""A job's live card: the same in the transcript and in the lab pane."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Sparkline, Static
+
+from benlab_tui.text import duration, number, one_line
+from benlab_tui.watch import JobView, bar
+
+_SHOWN = ("loss", "validation_loss", "learning_rate", "samples_per_second", "tokens_per_second", "step", "accuracy")
+
+
+class JobCard(Vertical):
+    """Shows a `JobView`; `update` draws it again."""
+
+    def __init__(self, view: JobView) -> None:
+        super().__init__(classes="job")
+        self.view = view
+        self._words = Static("", markup=False)
+        self._curve = Sparkline([], summary_function=_mean)
+
+    def compose(self) -> ComposeResult:
+        yield self._words
+        yield self._curve
+
+    def on_mount(self) -> None:
+        """Draws the first state."""
+        self.refresh_view()
+
+    def on_resize(self) -> None:
+        """The bar fills the new width."""
+        self.refresh_view()
+
+    def refresh_view(self) -> None:
+        """Draws the job as it is now."""
+        view, width = self.view, max(10, self.content_size.width or 30)
+        self._words.update(Content("\n".join(one_line(line, width) for line in _lines(view, width) if line)))
+        curve = view.losses[-4 * width :]
+        self._curve.display = len(curve) > 1
+        if len(curve) > 1:
+            self._curve.data = curve
+        for state in ("running", "done", "failed", "cancelled", "interrupted"):
+            self.set_class(view.state == state, f"-{state}")
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _lines(view: JobView, width: int) -> list[str]:
+    """Head, bar, numbers and note."""
+    spent = (view.ended or time.time()) - view.started
+    head = f"{view.mark} {view.kind} · {view.state}"
+    if view.state == "running":
+        left = view.seconds_left
+        head += f" · {duration(spent)}" + (f", {duration(left)} left" if left is not None else "")
+        share = "" if view.share is None else f" {100 * view.share:3.0f} %"
+        count = f" {number(view.done)}/{number(view.total)}" if view.total else f" {number(view.done)}"
+        return [head, f"{bar(view.share, max(8, width - 5))}{share}", f"{view.stage}{count}", _numbers(view), view.note]
+    if view.state == "done":
+        head += f" in {duration(spent)}"
+    if view.state == "interrupted":
+        return [head, "it was killed before its end: start it again, training goes on with resume=yes"]
+    return [head, _numbers(view), view.note]
+
+
+def _numbers(view: JobView) -> str:
+    known = [name for name in _SHOWN if name in view.numbers] or list(view.numbers)[:4]
+    return " · ".join(f"{name.replace('_', ' ')} {number(view.numbers[name])}" for name in known[:4])
