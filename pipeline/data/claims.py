@@ -105,7 +105,7 @@ class Words:
 
 def runs_of(claim: Claim) -> list[Run]:
     """The runs that a claim needs. Raises KeyError or TypeError where the claim is no claim."""
-    raw = claim["runs"] if "runs" in claim else [claim]
+    raw = claim.get("runs", [claim])
     return [Run(str(item["experiment"]), dict(item["params"])) for item in raw]
 
 

@@ -75,8 +75,8 @@ def judge(lab: Lab, message_id: int, verdict: str, correction: str = "") -> dict
     turn = Turn(message_id, answer.session_id, verdict, prompt.content, answer.content, correction, model, now)
     with _database(lab.database) as conn:
         conn.execute(
-            "INSERT OR REPLACE INTO feedback VALUES (:message_id, :session_id, :verdict, :prompt, :answer, :correction, "
-            ":model, :created)",
+            "INSERT OR REPLACE INTO feedback VALUES "
+            "(:message_id, :session_id, :verdict, :prompt, :answer, :correction, :model, :created)",
             asdict(turn),
         )
     return asdict(turn)

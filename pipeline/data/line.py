@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 LONGEST = 64_000
@@ -87,7 +88,7 @@ def _from_chat(raw: dict[str, Any]) -> Sample:
     messages = raw["messages"]
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         raise ValueError("messages is not a list of objects")
-    for before, after in reversed(list(zip(messages, messages[1:], strict=False))):
+    for before, after in reversed(list(pairwise(messages))):
         if before.get("role") == "user" and after.get("role") == "assistant":
             texts = before.get("content"), after.get("content")
             if not all(isinstance(text, str) for text in texts):

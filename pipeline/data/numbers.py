@@ -15,7 +15,7 @@ HALF_STEP = 0.5 * 10**-DECIMALS
 """What rounding can take from a value: the tolerance of a claim, a float's last bit aside."""
 
 _CENT = Decimal(1).scaleb(-DECIMALS)
-NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])")
+NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w|-[a-z])")
 """A number that stands by itself: not the 2 of `Jarvis-2v`, not a part of `k1`."""
 
 

@@ -21,7 +21,9 @@ class GenerateParams(BaseModel):
     n_tri: int = Field(60, ge=0, le=MOST, description="time-reversal instability (TRI) explanations")
     n_discovery: int = Field(15, ge=0, le=MOST, description="clustering explanations")
     n_replay_drift: int = Field(40, ge=0, le=MOST, description="replay drift explanations")
-    extra: int = Field(725, ge=0, le=MOST, description="samples of the further kinds together, shared out by the recipe")
+    extra: int = Field(
+        725, ge=0, le=MOST, description="samples of the further kinds together, shared out by the recipe"
+    )
     n_fingerprint: int | None = _count(None, "fingerprint readings (which phase?); default: its share of extra")
     n_numeric: int | None = _count(None, "predictions of a run's numbers; default: its share of extra")
     n_comparison: int | None = _count(None, "comparisons of two runs; default: its share of extra")

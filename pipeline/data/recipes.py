@@ -1,11 +1,11 @@
 """Mixes of kinds, as TOML: how many samples of each kind a data set holds.
 
-    description = "…"
-    extends = "default"      # optional: another shipped recipe
-    [counts]                 # exact numbers; `phase` counts all four phase types together
-    tri = 200
-    [shares]                 # weights by which `extra` is shared out over the kinds without a count
-    numeric = 2
+description = "…"
+extends = "default"      # optional: another shipped recipe
+[counts]                 # exact numbers; `phase` counts all four phase types together
+tri = 200
+[shares]                 # weights by which `extra` is shared out over the kinds without a count
+numeric = 2
 """
 
 from __future__ import annotations

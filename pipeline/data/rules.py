@@ -1,12 +1,13 @@
 """Rules that turn results into verdicts, each one small function that anyone can re-run.
 
-A rule takes the results of its runs and a feature's name (or "") and returns the verdict's words. Values are compared as
-they are shown, at two decimals, so that a verdict never contradicts the numbers beside it.
+A rule takes the results of its runs and a feature's name (or "") and returns the verdict's words. Values are compared
+as they are shown, at two decimals, so that a verdict never contradicts the numbers beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from pipeline.data.numbers import measured
@@ -51,7 +52,7 @@ def order(results: Results, feature: str) -> str:
     """The runs' phase types from the largest feature to the smallest; "=" between what shows the same."""
     ranked = sorted(results, key=lambda result: (-shown(result, feature), str(result["phase_type"])))
     words = [str(ranked[0]["phase_type"])]
-    for before, after in zip(ranked, ranked[1:], strict=False):
+    for before, after in pairwise(ranked):
         words += [" = " if shown(before, feature) == shown(after, feature) else " > ", str(after["phase_type"])]
     return "".join(words)
 
@@ -95,7 +96,7 @@ def drift_level(results: Results, feature: str) -> str:
 
 @rule("drift_trend")
 def drift_trend(results: Results, feature: str) -> str:
-    """Whether the last replay drifts more than the first one after the base: grows, levels off (within 10 %), returns."""
+    """How the last replay drifts against the first one after the base: grows, levels off (within 10 %), returns."""
     drifts = [float(measured(run["drift"])) for run in results[0]["runs"][1:]]
     if not drifts or drifts[-1] > 1.1 * drifts[0]:
         return "grows"

@@ -1,7 +1,7 @@
 """Makes samples: the engine behind every kind, and the guide's four generators by name.
 
-    from pipeline.data.samples import generate_phase_samples
-    lines = generate_phase_samples(n_per_phase=40)     # dicts with instruction, input, output, meta
+from pipeline.data.samples import generate_phase_samples
+lines = generate_phase_samples(n_per_phase=40)     # dicts with instruction, input, output, meta
 """
 
 from __future__ import annotations
@@ -69,5 +69,3 @@ def generate_discovery_samples(n_runs: int = 15, seed: int = 0) -> list[dict[str
 def generate_replay_drift_samples(n: int = 40, seed: int = 0) -> list[dict[str, Any]]:
     """`n` explanations of a replay drift experiment."""
     return _lines("replay_drift", n, seed)
-
-

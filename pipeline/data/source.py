@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import simulator
@@ -27,20 +27,31 @@ class Source(Protocol):
 
 
 class InProcess:
-    """Runs experiments through the simulator in this process, single runs in batches."""
+    """Runs experiments through the simulator in this process, in batches where the simulator has them."""
 
     def run(self, runs: list[Run]) -> Iterator[Result]:
         for start in range(0, len(runs), BATCH):
-            part = runs[start : start + BATCH]
-            single = [item for item in part if item.experiment == "run_phase"]
-            model = simulator.EXPERIMENTS["run_phase"].params
-            checked = [simulator.validate(model, item.params) for item in single]
-            found = iter(simulator.run_many(checked) if checked else [])
-            for item in part:
-                if item.experiment == "run_phase":
-                    yield next(found)
-                else:
-                    yield simulator.run_now(item.experiment, **item.params)
+            yield from self._batch(runs[start : start + BATCH])
+
+    def _batch(self, runs: list[Run]) -> list[Result]:
+        from simulator.experiments.replay_drift import replay_many
+        from simulator.experiments.tri import tri_many
+
+        batched: dict[str, Callable[[list[Any]], list[Result]]] = {
+            "run_phase": simulator.run_many,
+            "tri": tri_many,
+            "replay_drift": replay_many,
+        }
+        found: dict[str, Result] = {}
+        for name, many in batched.items():
+            own = [run for run in runs if run.experiment == name]
+            model = simulator.EXPERIMENTS[name].params
+            results = many([simulator.validate(model, run.params) for run in own]) if own else []
+            found.update(zip([run.key for run in own], results, strict=True))
+        for run in runs:
+            if run.key not in found:
+                found[run.key] = simulator.run_now(run.experiment, **run.params)
+        return [found[run.key] for run in runs]
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -37,7 +37,10 @@ def request_wordings(experiment: str) -> list[str]:
 
 def all_templates() -> list[str]:
     """Every training wording there is."""
-    lists = [part if isinstance(part, list) else [text for texts in part.values() for text in texts] for part in _file().values()]
+    lists = [
+        part if isinstance(part, list) else [text for texts in part.values() for text in texts]
+        for part in _file().values()
+    ]
     return [text for texts in lists for text in texts]
 
 
@@ -65,7 +68,7 @@ def settings_text(params: Mapping[str, Any], leave_out: Iterable[str] = ()) -> s
 
 
 def listing(names: list[str]) -> str:
-    """"a", "a and b", "a, b and c"."""
+    """ "a", "a and b", "a, b and c"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 QuestionKind = Literal["phase_identification", "numeric", "ordering", "definitions", "tools"]
+
+KINDS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 
 
 class EvalParams(BaseModel):
@@ -16,7 +18,7 @@ class EvalParams(BaseModel):
 
     questions: int = Field(40, ge=1, le=2000, description="questions of each kind and region")
     kinds: list[QuestionKind] = Field(
-        default_factory=lambda: ["phase_identification", "numeric", "ordering", "definitions", "tools"],
+        default_factory=lambda: list(KINDS),
         min_length=1,
         description="the kinds to ask",
     )

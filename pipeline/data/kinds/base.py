@@ -7,7 +7,7 @@ sample 7 of a kind is the same whatever else is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
@@ -46,7 +46,7 @@ class Kind(Protocol):
         """Chooses the case; cheap, runs nothing."""
         ...
 
-    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         """Puts the case into words; every number and verdict goes through `words`."""
         ...
 
@@ -80,7 +80,7 @@ def stream(seed: int, name: str, region: Region, index: int) -> Random:
     return Random(f"{seed}/{name}/{region.name}/{index}")
 
 
-def finish(name: str, region: Region, case: Case, draft: Draft, words: Words, results: list[Result]) -> Sample:
+def finish(name: str, region: Region, case: Case, draft: Draft, words: Words, results: Sequence[Result]) -> Sample:
     """The sample with its provenance."""
     params = case.runs[0].params if len(case.runs) == 1 else {"runs": [run.as_dict() for run in case.runs]}
     meta = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -40,11 +41,9 @@ class ComparisonKind:
         feature = fitting_feature(rng, first, second)
         return Case([Run("run_phase", first), Run("run_phase", second)], {"feature": feature})
 
-    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         feature = case.choice["feature"]
-        runs = "\n".join(
-            f"{label}: {settings_text(run.params)}" for label, run in zip("AB", case.runs, strict=True)
-        )
+        runs = "\n".join(f"{label}: {settings_text(run.params)}" for label, run in zip("AB", case.runs, strict=True))
         numbers = ", ".join(
             f"{label} {words.number(run, result, f'features.{feature}')}"
             for label, run, result in zip("AB", case.runs, results, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from pipeline.data.claims import Words
@@ -42,5 +43,5 @@ class DefinitionsKind:
         key = turns[index % len(turns)]
         return Case(choice={"term": key, "question": rng.choice(split(questions(key), region))})
 
-    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         return Draft(case.choice["question"], words.definition(by_key(case.choice["term"])))

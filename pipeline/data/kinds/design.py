@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -123,7 +123,7 @@ class DesignKind:
         params["seed"] = rng.randrange(region.first // step, region.last // step)
         return Case([Run(goal.experiment, params)], {"goal": place})
 
-    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         run, result, goal = case.runs[0], results[0], GOALS[case.choice["goal"]]
         on = listing(run.params["phases"]) if "phases" in run.params else run.params["phase_type"]
         for name in run.params:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from pipeline.data.claims import Run, Words
@@ -34,7 +35,7 @@ class DiscoveryKind:
         }
         return Case([Run("discovery", params)])
 
-    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         run, result = case.runs[0], results[0]
         level = words.verdict("purity_level", [(run, result)])
         scores = (

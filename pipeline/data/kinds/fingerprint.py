@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from pipeline.data.claims import Run, Words
@@ -41,7 +42,7 @@ class FingerprintKind:
         params = draw(rng, region, PHASES[index % len(PHASES)], biased=rng.random() < 0.5)
         return Case([Run("run_phase", params)])
 
-    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         run, result = case.runs[0], results[0]
         shown = fingerprint_text(result["features"])
         return Draft(pick(rng, "fingerprint"), reading(words, run, result), shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from pipeline.data.claims import Run, Words
@@ -39,7 +40,7 @@ class NumericKind:
         chosen = sorted(rng.sample(FEATURES, count), key=FEATURES.index)
         return Case([Run("run_phase", params)], {"features": chosen})
 
-    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         run, result, chosen = case.runs[0], results[0], case.choice["features"]
         asked = "the fingerprint" if len(chosen) == len(FEATURES) else listing(chosen)
         numbers = ", ".join(f"{name} {words.number(run, result, f'features.{name}')}" for name in chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from pipeline.data.claims import Run, Words
@@ -22,7 +23,7 @@ class OrderingKind:
         runs = [Run("run_phase", {**params, "phase_type": phase}) for phase in PHASES]
         return Case(runs, {"feature": FEATURES[index % len(FEATURES)]})
 
-    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         feature = case.choice["feature"]
         numbers = ", ".join(
             f"{run.params['phase_type']} {words.number(run, result, f'features.{feature}')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from pipeline.data.claims import Run, Words
@@ -61,7 +62,7 @@ class PhaseKind:
         others = sorted(rng.sample(OTHERS, 2), key=OTHERS.index)
         return Case([Run("run_phase", params)], {"others": others})
 
-    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         run, result = case.runs[0], results[0]
         phase = words.verdict("phase", [(run, result)])
         names = (*SHOWN, *case.choice["others"])

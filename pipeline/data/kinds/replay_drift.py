@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from pipeline.data.claims import Run, Words
@@ -18,8 +19,8 @@ MEANING = {
 }
 TREND = {
     "grows": "Drift grows with the factor.",
-    "levels off": "Drift has levelled off.",
-    "returns": "Deeper replays come back towards the first run.",
+    "levels off": "Drift levels off.",
+    "returns": "Drift returns: the deepest replay is nearer to the first run.",
 }
 
 
@@ -40,7 +41,7 @@ class ReplayDriftKind:
         }
         return Case([Run("replay_drift", params)])
 
-    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         run, result = case.runs[0], results[0]
         pair = [(run, result)]
         factors = list(run.params["depth_factors"])
@@ -53,8 +54,7 @@ class ReplayDriftKind:
         growth = ""
         if result["growth_exponent"] is not None:
             growth = f", growth exponent {words.number(run, result, 'growth_exponent')}"
-        output = (
-            f"Replay drift is {level}: {drifts}. {TREND[trend]} Replay sensitivity index {index}{growth}. {MEANING[level]}"
-        )
+        measured = f"Replay drift is {level}: {drifts}. {TREND[trend]} Replay sensitivity index {index}{growth}."
+        output = f"{measured} {MEANING[level]}"
         settings, rest = settings_text(run.params), rest_text(run.params)
         return Draft(pick(rng, "replay_drift", phase=run.params["phase_type"], settings=settings, rest=rest), output)

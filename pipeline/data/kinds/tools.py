@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -73,7 +74,7 @@ class ToolsKind:
         args = {"phase_type": PHASES[index // len(EXPERIMENTS) % len(PHASES)], **values}
         return Case(choice={"experiment": experiment, "args": args, "values": values})
 
-    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         experiment, args = case.choice["experiment"], case.choice["args"]
         spoken_name = listing(args["phases"]) if "phases" in args else rng.choice(NAMES[args["phase_type"]])
         phrase = rng.choice(request_wordings(experiment))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from pipeline.data.claims import Run, Words
@@ -9,10 +10,8 @@ from pipeline.data.kinds.base import Case, Draft, Result, kind
 from pipeline.data.regions import PHASES, Region, draw
 from pipeline.data.wordings import pick, rest_text, settings_text
 
-WHY = {
-    "spt_cluster": "The phase has no sectors, so nothing depends on the bias and both directions agree.",
-    "trivial_product": "The phase has no sectors, so nothing depends on the bias and both directions agree.",
-}
+NO_SECTORS = "The phase has no sectors, so nothing depends on the bias and none of the features carries a distance."
+SAME = "Both directions show the same fingerprint: none of the features carries a distance."
 
 
 @kind("tri")
@@ -25,14 +24,14 @@ class TriKind:
         phase = PHASES[0] if index % 2 == 0 else PHASES[1 + index // 2 % 3]
         return Case([Run("tri", draw(rng, region, phase, biased=True))])
 
-    def write(self, rng: Random, case: Case, results: list[Result], words: Words) -> Draft:
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         run, result = case.runs[0], results[0]
         pair = [(run, result)]
         params = run.params
         value, level = words.number(run, result, "TRI"), words.verdict("tri_level", pair)
         carrier = words.verdict("tri_carrier", pair)
         if carrier == "none":
-            because = WHY.get(str(params["phase_type"]), "The run at bias and the run at 1-bias show the same fingerprint.")
+            because = NO_SECTORS if params["phase_type"] in PHASES[1:3] else SAME
             follows = "Use ising_symmetry_breaking with a bias far from one half to see TRI."
         else:
             forward = words.number(run, result, f"forward_features.{carrier}")

@@ -1,0 +1,109 @@
+"""Makes the questions of an evaluation, and keeps out what the training data has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from statistics import fmean
+
+import simulator
+from pipeline.data.claims import Run, runs_of
+from pipeline.data.line import Sample
+from pipeline.data.reader import read_lines
+from pipeline.data.regions import PHASES, TEST, TEST_FAR, TRAIN, draw
+from pipeline.data.source import InProcess, run_all
+from pipeline.evaluate.params import EvalParams
+from pipeline.evaluate.question import QUESTIONS, Question
+from pipeline.evaluate.questions import definitions
+
+assert definitions  # importing one registers all kinds
+
+TRIES = 6
+"""Planned questions for each one wanted, where fairness or leakage refuse some."""
+MEAN_RUNS = 400
+"""Training runs behind the score of always answering the mean."""
+
+
+class Trained:
+    """What a training file holds: prompts, and runs."""
+
+    def __init__(self) -> None:
+        self.prompts: set[str] = set()
+        self.runs: set[str] = set()
+
+    @classmethod
+    def of(cls, path: Path) -> Trained:
+        """Reads a training file; an empty one where there is none."""
+        trained = cls()
+        if path.is_file():
+            for _, found in read_lines(path):
+                if isinstance(found, Sample):
+                    trained.add(found)
+        return trained
+
+    def add(self, sample: Sample) -> None:
+        """Takes in one line; claims that name no run are passed over."""
+        self.prompts.add(plain(sample.prompt))
+        for claim in sample.meta.get("claims", []):
+            try:
+                self.runs.update(run.key for run in runs_of(claim))
+            except (KeyError, TypeError, ValueError):
+                continue
+
+    def saw(self, question: Question) -> bool:
+        """Whether the question's words or one of its runs are in the file."""
+        return plain(question.prompt) in self.prompts or any(run.key in self.runs for run in question.runs)
+
+
+def plain(text: str) -> str:
+    """A prompt without case, spacing and closing punctuation."""
+    return " ".join(text.lower().split()).rstrip(".?! ")
+
+
+def make_questions(params: EvalParams, trained: Trained) -> tuple[list[Question], int]:
+    """The questions, and how many were left out because the training data has seen them."""
+    asked: list[Question] = []
+    leaked = 0
+    for name in dict.fromkeys(params.kinds):
+        kind = QUESTIONS[name]
+        regions = (TEST, TEST_FAR) if kind.regions and params.extrapolation else (TEST,)
+        for region in regions:
+            planned = [
+                question
+                for index in range(TRIES * params.questions)
+                if (question := kind.plan(Random(f"{params.seed}/eval/{name}/{region.name}/{index}"), region, index))
+            ]
+            taken = 0
+            for question in _with_results(planned, params.questions):
+                if taken == params.questions:
+                    break
+                finished = kind.finish(question)
+                if finished is None:
+                    continue
+                if trained.saw(finished):
+                    leaked += 1
+                    continue
+                asked.append(finished)
+                taken += 1
+    return asked, leaked
+
+
+def _with_results(planned: list[Question], wanted: int) -> Iterable[Question]:
+    """The planned questions with their numbers, run in portions so that spare ones cost nothing."""
+    for start in range(0, len(planned), wanted):
+        part = planned[start : start + wanted]
+        results = dict(run_all(InProcess(), [run for question in part for run in question.runs]))
+        for question in part:
+            yield replace(question, results=[results[run.key] for run in question.runs])
+
+
+def training_means() -> dict[str, float]:
+    """Each feature's mean over runs of the training region, the phases equally often."""
+    rng = Random("training means")
+    runs = [
+        Run("run_phase", draw(rng, TRAIN, PHASES[i % len(PHASES)], biased=rng.random() < 0.3)) for i in range(MEAN_RUNS)
+    ]
+    results = [result for _, result in run_all(InProcess(), runs)]
+    return {name: fmean(result["features"][name] for result in results) for name in simulator.FEATURE_NAMES}

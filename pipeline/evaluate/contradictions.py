@@ -1,0 +1,69 @@
+"""Which numbers of an answer does the simulator contradict?
+
+A number belongs to the last feature named before it (else to the one asked about) and to the last run named before
+it: by its label A or B, or by its phase where the runs are of different phases. It is contradicted where it lies
+further than 0.15 of the feature's scale from the simulator's value. A number that repeats a setting of the prompt,
+or that belongs to no feature, is not counted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import simulator
+from pipeline.data.numbers import NUMBER, numbers_in
+from pipeline.evaluate.graders.names import PATTERNS
+from pipeline.evaluate.graders.numeric import tolerance
+from pipeline.evaluate.question import Question
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How many numbers of an answer were checked, and how many the simulator contradicts."""
+
+    checked: int = 0
+    contradicted: int = 0
+
+
+def _scanner() -> re.Pattern[str]:
+    features = "|".join(sorted(simulator.FEATURE_NAMES, key=len, reverse=True))
+    phases = "|".join(PATTERNS.values())
+    return re.compile(
+        rf"(?P<feature>\b(?:{features})\b)|(?P<phase>\b(?:{phases})(?![a-z]))|(?P<label>\b[AB]\b)|(?P<number>{NUMBER.pattern})",
+        re.IGNORECASE,
+    )
+
+
+def count(question: Question, answer: str) -> Numbers:
+    """The answer's numbers against the question's runs; nothing is checked where there are none."""
+    if not question.results or "features" not in question.results[0]:
+        return Numbers()
+    feature, run = question.feature, 0
+    settings = {text for item in question.runs for value in item.params.values() for text in numbers_in(str(value))}
+    asked_for = set(numbers_in(question.prompt)) & settings
+    checked = contradicted = 0
+    for match in _scanner().finditer(answer):
+        if match["feature"]:
+            feature = match["feature"].lower()
+        elif match["phase"]:
+            run = _run_of_phase(question, match["phase"], run)
+        elif match["label"]:
+            run = _run_of_label(question, match["label"], run)
+        elif feature and match["number"] not in asked_for:
+            truth = float(question.results[run]["features"][feature])
+            checked += 1
+            contradicted += abs(float(match["number"].replace("−", "-")) - truth) > tolerance(feature)
+    return Numbers(checked, contradicted)
+
+
+def _run_of_phase(question: Question, text: str, run: int) -> int:
+    """The one run of that phase; `run` where there is none or more than one."""
+    name = next(name for name, pattern in PATTERNS.items() if re.fullmatch(pattern, text, re.I))
+    places = [place for place, item in enumerate(question.runs) if item.params["phase_type"] == name]
+    return places[0] if len(places) == 1 else run
+
+
+def _run_of_label(question: Question, label: str, run: int) -> int:
+    place = "AB".find(label)
+    return place if question.facts.get("form") == "pair" and place >= 0 else run

@@ -1,0 +1,19 @@
+"""Right where every needed idea is said, and nothing known to be wrong."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.evaluate.question import Grade, Question, grader
+
+
+@grader("definitions")
+def definitions(question: Question, answer: str) -> Grade:
+    """One alternative of every group has to occur; case aside."""
+    for pattern in question.facts["wrong"]:
+        if found := re.search(pattern, answer, re.I):
+            return Grade(False, f"says {found.group()[:60]!r}, which is wrong")
+    for group in question.facts["needs"]:
+        if not any(re.search(pattern, answer, re.I) for pattern in group):
+            return Grade(False, f"does not say {group[0]!r}")
+    return Grade(True, "says all that is needed")

@@ -1,0 +1,53 @@
+"""Right where every pair with a clear gap stands in the simulator's order."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.evaluate.graders.names import phases_in
+from pipeline.evaluate.question import Grade, Question, grader
+from pipeline.evaluate.questions.ordering import CLEAR, gap
+
+_WINNER = re.compile(
+    r"\b(?:run\s+)?([AB])\b\s+(?:is|has|wins|shows|ends)\b(?!\s+(?:smaller|lower|less|not))"
+    r"|(?:larger|higher|greater|bigger|more|winner|answer)[^.AB]{0,20}\b([AB])\b",
+)
+_LOSER = re.compile(r"\b(?:run\s+)?([AB])\b\s+(?:is|has)\s+(?:the\s+)?(?:smaller|lower|less)\b")
+
+
+def winner(answer: str) -> str | None:
+    """A or B, as the answer says; None where it says neither."""
+    text = answer.strip()
+    if re.fullmatch(r"(?:run\s+)?[AB]\.?", text, re.I):
+        return text.rstrip(".")[-1].upper()
+    lost = _LOSER.search(text)
+    won = _WINNER.search(text)
+    if won and (not lost or won.start() <= lost.start()):
+        return won.group(1) or won.group(2)
+    return {"A": "B", "B": "A"}[lost.group(1)] if lost else None
+
+
+def ranking(answer: str) -> list[str]:
+    """The phases in the order that the answer ranks them: after its last "order" where that lists all four."""
+    _, mark, tail = answer.lower().rpartition("order:")
+    listed = phases_in(tail) if mark else []
+    return listed if len(listed) == 4 else phases_in(answer)
+
+
+@grader("ordering")
+def ordering(question: Question, answer: str) -> Grade:
+    """Pairs by the named winner, rankings by every clear pair."""
+    if question.facts["form"] == "pair":
+        wanted = "A" if gap(question, 0, 1) > 0 else "B"
+        said = winner(answer)
+        return Grade(said == wanted, f"said {said or 'neither'}, and it is {wanted}")
+    ranked = ranking(answer)
+    phases = [str(run.params["phase_type"]) for run in question.runs]
+    missing = [phase for phase in phases if phase not in ranked]
+    if missing:
+        return Grade(False, f"left out {', '.join(missing)}")
+    for one, first in enumerate(phases):
+        for other, second in enumerate(phases):
+            if gap(question, one, other) >= CLEAR and ranked.index(first) > ranked.index(second):
+                return Grade(False, f"put {second} above {first}, and {first} has more {question.feature}")
+    return Grade(True, f"ranked {' > '.join(ranked)}")

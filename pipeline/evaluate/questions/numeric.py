@@ -1,0 +1,29 @@
+"""What will one feature of a run be? The number is never in the prompt."""
+
+from __future__ import annotations
+
+from random import Random
+
+import simulator
+from pipeline.data.claims import Run
+from pipeline.data.regions import PHASES, Region, draw
+from pipeline.data.wordings import settings_text
+from pipeline.evaluate.question import Question, question_kind, wordings
+
+
+@question_kind("numeric")
+class Numeric:
+    """Every phase with every feature in turn."""
+
+    name: str
+    regions = True
+
+    def plan(self, rng: Random, region: Region, index: int) -> Question:
+        names = simulator.FEATURE_NAMES
+        feature = names[index % len(names)]
+        params = draw(rng, region, PHASES[index % len(PHASES)], biased=feature == "magnetization")
+        prompt = rng.choice(wordings()[self.name]).format(feature=feature, settings=settings_text(params))
+        return Question(self.name, region.name, prompt, [Run("run_phase", params)], feature=feature, max_tokens=24)
+
+    def finish(self, question: Question) -> Question:
+        return question

@@ -1,0 +1,53 @@
+"""Which run, or which phase, has more of a feature? Asked only where the simulator's gap is clear."""
+
+from __future__ import annotations
+
+from random import Random
+
+import simulator
+from pipeline.data.claims import Run
+from pipeline.data.kinds.comparison import fitting_feature, pair
+from pipeline.data.regions import PHASES, Region, draw
+from pipeline.data.wordings import rest_text, settings_text
+from pipeline.evaluate.question import Question, question_kind, wordings
+
+CLEAR = 0.3
+"""The gap that a fair question has, in units of the feature's scale: twice the tolerance of a numeric answer."""
+
+
+def gap(question: Question, first: int, second: int) -> float:
+    """By how many scales the first run's feature exceeds the second's."""
+    values = [float(question.results[place]["features"][question.feature]) for place in (first, second)]
+    return (values[0] - values[1]) / simulator.FEATURE_SCALES[question.feature]
+
+
+@question_kind("ordering")
+class Ordering:
+    """Two runs and a verdict, or four phases and a ranking, in turn."""
+
+    name: str
+    regions = True
+
+    def plan(self, rng: Random, region: Region, index: int) -> Question:
+        if index % 2:
+            return self._ranking(rng, region)
+        first, second = pair(rng, region)
+        feature = fitting_feature(rng, first, second)
+        runs = f"A: {settings_text(first)}\nB: {settings_text(second)}"
+        prompt = rng.choice(wordings()["pair"]).format(feature=feature, runs=runs)
+        both = [Run("run_phase", first), Run("run_phase", second)]
+        return Question(self.name, region.name, prompt, both, feature=feature, facts={"form": "pair"}, max_tokens=40)
+
+    def _ranking(self, rng: Random, region: Region) -> Question:
+        params = draw(rng, region, PHASES[0])
+        feature = rng.choice(simulator.FEATURE_NAMES)
+        prompt = rng.choice(wordings()["ranking"]).format(feature=feature, rest=rest_text(params))
+        runs = [Run("run_phase", {**params, "phase_type": phase}) for phase in PHASES]
+        return Question(
+            self.name, region.name, prompt, runs, feature=feature, facts={"form": "ranking"}, max_tokens=112
+        )
+
+    def finish(self, question: Question) -> Question | None:
+        places = range(len(question.runs))
+        clear = any(abs(gap(question, one, other)) >= CLEAR for one in places for other in places)
+        return question if clear else None

@@ -1,0 +1,137 @@
+"""The stage `eval`: base and tuned on the same questions, graded by the simulator."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import simulator
+from pipeline.bases import locate
+from pipeline.bases.base import Base
+from pipeline.chat import EmbeddedServer, Message
+from pipeline.errors import BadInput
+from pipeline.evaluate.asking import Trained, make_questions, training_means
+from pipeline.evaluate.graders import definitions
+from pipeline.evaluate.params import EvalParams
+from pipeline.evaluate.question import Question
+from pipeline.evaluate.report import write_report
+from pipeline.evaluate.tally import Answer, judge, scores
+from pipeline.lab import Lab, current_run
+from pipeline.modelfile import load
+from simulator.events import Event, Metric, Note, Progress, Result
+
+assert definitions  # importing one registers all graders
+CONTEXT = 1024
+"""Tokens a slot: the longest question, a fingerprint, takes about 300 with its answer."""
+STOP = ("\n\n\n",)
+
+
+def run(lab: Lab, params: EvalParams) -> Iterator[Event]:
+    """Live scores as metrics, then a Result with scores by kind and model, and the report's paths.
+
+    Raises BadInput, BaseError, ChatError, ExportError, InstallError or LabError.
+    """
+    started = time.monotonic()
+    folder = current_run(lab, "eval")
+    adapter, trained_on = _adapter(lab, params, folder)
+    base = locate(lab, params.base or trained_on)
+    yield Progress("eval", 0, None, "making questions")
+    questions, left_out = make_questions(params, Trained.of(lab.data))
+    if not questions:
+        raise BadInput("no question is left: the training data has seen all of them, so ask with another seed")
+    if left_out:
+        yield Note(f"{left_out} questions are left out because the training data has seen them")
+    answers: list[Answer] = []
+    means = training_means() if "numeric" in params.kinds else {}
+    yield from _ask(lab, base, adapter, questions, params, answers, means, folder)
+    value: dict[str, Any] = {
+        **scores(answers, means),
+        "base": {"name": base.name, "sha256": base.sha256},
+        "adapter": lab.relative(adapter),
+        "questions": len(questions),
+        "left_out": left_out,
+        "seed": params.seed,
+        "physics_version": simulator.PHYSICS_VERSION,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    yield Result({**value, "report": write_report(folder, value, answers)})
+
+
+def _ask(
+    lab: Lab,
+    base: Base,
+    adapter: Path,
+    questions: list[Question],
+    params: EvalParams,
+    answers: list[Answer],
+    means: dict[str, float],
+    folder: Path,
+) -> Iterator[Event]:
+    """Fills `answers`; questions of one kind go to the server together, so that they share its slots."""
+    system = load(lab).system
+    models = ("tuned",) if params.skip_base else ("base", "tuned")
+    total = len(questions) * len(models)
+    log = folder / "engine.log"
+    with EmbeddedServer.start(base, [adapter], parallel=params.parallel, context=CONTEXT, log=log) as server:
+        for kind in dict.fromkeys(question.kind for question in questions):
+            part = [question for question in questions if question.kind == kind]
+            prompts = [_messages(system, question.prompt) for question in part]
+            longest = max(question.max_tokens for question in part)
+            for model in models:
+                tuned = model == "tuned"
+                for index, text in server.complete_many(prompts, adapter=tuned, max_tokens=longest, stop=STOP):
+                    answers.append(judge(part[index], model, text))
+                    yield Progress("eval", len(answers), total, f"{kind}, {model}")
+                    if len(answers) % 10 == 0 or index == len(part) - 1:
+                        yield Metric("eval", len(answers), _live(answers, means))
+    answers.sort(key=lambda answer: (questions.index(answer.question), answer.model))
+
+
+def _messages(system: str, prompt: str) -> list[Message]:
+    return [{"role": "system", "content": system}, {"role": "user", "content": prompt}]
+
+
+def _live(answers: list[Answer], means: dict[str, float]) -> dict[str, float]:
+    """The scores so far, as `kind/model`."""
+    table = scores(answers, means)
+    return {
+        f"{kind}/{model}": float(entry["score"])
+        for kind, models in table.items()
+        if kind not in ("extrapolation", "contradicted_numbers")
+        for model, entry in models.items()
+        if entry["score"] is not None
+    }
+
+
+def _adapter(lab: Lab, params: EvalParams, folder: Path) -> tuple[Path, str]:
+    """The adapter as GGUF, converted into the run's folder where it is a peft folder, and its base's name."""
+    if params.version and params.adapter:
+        raise BadInput("version and adapter are both given: give one of them")
+    if params.version:
+        from pipeline.install.registry import Registry
+
+        registry = Registry(lab)
+        version = registry.named(params.version)
+        return registry.adapter_path(version), version.base
+    path = Path(params.adapter).expanduser() if params.adapter else lab.adapter_dir
+    if path.is_file():
+        return path, params.base or "smollm2"
+    if not path.is_dir():
+        raise BadInput(f"there is no adapter at {path}: run `benlab train` first, or give one with --adapter")
+    from pipeline.export.adapter import convert_adapter
+
+    name = params.base or _base_of(path)
+    out = folder / "eval-adapter.gguf"
+    convert_adapter(path, locate(lab, name).path, out)
+    return out, name
+
+
+def _base_of(folder: Path) -> str:
+    """The name of the base that an adapter was trained on, by its manifest."""
+    try:
+        return str(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["base"]["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "smollm2"

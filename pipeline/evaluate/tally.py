@@ -1,0 +1,94 @@
+"""Counts grades into the scores of a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.data.regions import TEST, TEST_FAR
+from pipeline.evaluate.contradictions import count
+from pipeline.evaluate.graders.numeric import tolerance
+from pipeline.evaluate.intervals import score
+from pipeline.evaluate.question import Grade, Question, grade
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question, what a model said, and its grade."""
+
+    question: Question
+    model: str
+    text: str
+    grade: Grade
+    checked: int
+    contradicted: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer as a report keeps it."""
+        question = self.question
+        return {
+            "kind": question.kind,
+            "region": question.region,
+            "model": self.model,
+            "prompt": question.prompt,
+            "answer": self.text,
+            "right": self.grade.right,
+            "reason": self.grade.reason,
+            "numbers": self.checked,
+            "contradicted": self.contradicted,
+            "runs": [run.as_dict() for run in question.runs],
+        }
+
+
+def judge(question: Question, model: str, text: str) -> Answer:
+    """Grades one answer and checks its numbers."""
+    numbers = count(question, text)
+    return Answer(question, model, text, grade(question, text), numbers.checked, numbers.contradicted)
+
+
+def scores(answers: list[Answer], means: dict[str, float]) -> dict[str, Any]:
+    """Scores by kind and model, extrapolation apart, and the contradicted numbers of each model."""
+    report: dict[str, Any] = _by_kind([answer for answer in answers if answer.question.region == TEST.name], means)
+    far = [answer for answer in answers if answer.question.region == TEST_FAR.name]
+    if far:
+        report["extrapolation"] = _by_kind(far, means)
+    report["contradicted_numbers"] = {
+        model: contradicted([answer for answer in answers if answer.model == model]) for model in _models(answers)
+    }
+    return report
+
+
+def contradicted(answers: list[Answer]) -> dict[str, object]:
+    """The share of checked numbers that the simulator contradicts, and on how many answers that rests."""
+    numbered = [answer for answer in answers if answer.checked]
+    rate = score(sum(a.contradicted for a in numbered), sum(a.checked for a in numbered))
+    wrong = sum(1 for answer in numbered if answer.contradicted)
+    rate["contradicted"] = rate.pop("right")
+    return {**rate, "answers": len(answers), "answers_with_numbers": len(numbered), "answers_contradicted": wrong}
+
+
+def _models(answers: list[Answer]) -> list[str]:
+    return list(dict.fromkeys(answer.model for answer in answers))
+
+
+def _by_kind(answers: list[Answer], means: dict[str, float]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for kind in dict.fromkeys(answer.question.kind for answer in answers):
+        own = [answer for answer in answers if answer.question.kind == kind]
+        table[kind] = {
+            model: score(sum(a.grade.right for a in own if a.model == model), sum(a.model == model for a in own))
+            for model in _models(own)
+        }
+        if kind == "numeric":
+            table[kind]["training_mean"] = _always_mean(own, means)
+    return table
+
+
+def _always_mean(answers: list[Answer], means: dict[str, float]) -> dict[str, object]:
+    """What always answering the feature's training mean would score on the same questions."""
+    first = answers[0].model
+    asked = [answer.question for answer in answers if answer.model == first]
+    right = sum(
+        abs(means[q.feature] - float(q.results[0]["features"][q.feature])) <= tolerance(q.feature) for q in asked
+    )
+    return score(right, len(asked))
