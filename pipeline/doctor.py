@@ -115,9 +115,9 @@ def _installed(lab: Lab) -> Check:
 def _ollama(lab: Lab) -> Check:
     import httpx
 
-    from pipeline.chat.open import ollama_host
+    from pipeline.chat.open import ollama_url
 
-    host = ollama_host(lab)
+    host = ollama_url(lab)
     try:
         answer = httpx.get(f"{host}/api/version", timeout=1.5, trust_env=False).json()
         return Check("ollama", "ok", f"{answer['version']} at {host}")

@@ -46,6 +46,9 @@ _ALL = (
         "turn experiments into training data",
     ),
     Stage(
+        "check", "pipeline.data.params:CheckParams", "pipeline.data.check:run", "re-run every claim of a training file"
+    ),
+    Stage(
         "train", "pipeline.train.params:TrainParams", "pipeline.train.stage:run", "LoRA-fine-tune the base on the data"
     ),
     Stage(

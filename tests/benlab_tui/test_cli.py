@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from benlab_tui.cli import Usage, read_options
+from pipeline.lab import Lab
 
 RUN_PHASE = [
     "experiment",
@@ -65,7 +66,6 @@ def test_the_lab_option_stands_before_or_after(tmp_path: Path) -> None:
         (["experiment", "nonsense"], 2, "run_phase"),
         (["nonsense"], 2, "nonsense"),
         (["trian"], 2, "train"),
-        (["train", "--data", "/nowhere/lines.jsonl"], 1, "/nowhere/lines.jsonl"),
         (["train", "--base", "no-such-base"], 1, "no-such-base"),
         (["ask", "hello"], 1, "ben-lab"),
     ],
@@ -77,6 +77,18 @@ def test_bad_input_is_one_sentence_and_a_code(words: list[str], code: int, said:
     sentence = done.stderr.strip().splitlines()[-1]
     assert sentence.startswith("benlab: ")
     assert "Traceback" not in done.stderr
+
+
+def test_data_that_is_missing_or_broken_is_named(lab_with_base: Lab, tmp_path: Path) -> None:
+    missing = benlab("train", "--data", "/nowhere/lines.jsonl", lab=lab_with_base.root)
+    assert missing.returncode == 1
+    assert "/nowhere/lines.jsonl" in missing.stderr
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"instruction": "a", "output": "b"}\n{"instruction": \n')
+    done = benlab("train", "--data", str(broken), lab=lab_with_base.root)
+    assert done.returncode == 1
+    assert "line 2" in done.stderr
+    assert not lab_with_base.adapter_dir.exists()
 
 
 def test_the_same_error_in_json_is_the_last_line(tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""`data check FILE` and `data add MESSAGE VERDICT`: training data, checked and grown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from benlab_tui.context import Context
+from benlab_tui.registry import Value, command
+from pipeline.data.params import CheckParams
+
+
+class AddParams(BaseModel):
+    """A verdict on one stored answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    message: int = Field(ge=1, description="the answer's id, as the session shows it")
+    verdict: Literal["accept", "correct", "reject"] = Field(description="what becomes of it")
+    correction: str = Field(default="", max_length=100_000, description="with correct: the answer as it should be")
+
+
+def _variants() -> Mapping[str, type[BaseModel]]:
+    return {"check": CheckParams, "add": AddParams}
+
+
+@command(
+    "data",
+    "check a training file against the simulator, or add a judged answer to the next one",
+    variants=_variants,
+    positional=("file", "message", "verdict", "correction"),
+    group="Model",
+    examples=("data check data/lab_instructions.jsonl", "data add 12 accept"),
+)
+async def data(context: Context, params: tuple[str, BaseModel]) -> Value:
+    """Raises pipeline.errors.DataError and BadInput."""
+    name, values = params
+    if name == "check":
+        return await context.job("check", values)
+    from pipeline.data.feedback import judge
+
+    assert isinstance(values, AddParams)
+    return await asyncio.to_thread(judge, context.lab, values.message, values.verdict, values.correction)
