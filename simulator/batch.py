@@ -81,8 +81,10 @@ def observe(
 
         return stabilizer.observe(size, requests)
     from simulator.engines import gaussian
+    from simulator.engines.threads import single_threaded
 
-    return gaussian.observe(phase, size, requests, step)
+    with single_threaded():
+        return gaussian.observe(phase, size, requests, step)
 
 
 def _read(runs: Sequence[Run], members: Sequence[tuple[int, Observables]], found: list[Measured | None]) -> None:

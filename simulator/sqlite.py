@@ -89,11 +89,9 @@ def _statements(script: str) -> list[str]:
     """The statements of a script; `executescript` would commit in the middle of the transaction."""
     found: list[str] = []
     pending = ""
-    for line in script.splitlines():
-        pending += line + "\n"
+    for piece in script.split(";"):
+        pending += piece + ";"
         if sqlite3.complete_statement(pending):
             found.append(pending.strip())
             pending = ""
-    if pending.strip():
-        found.append(pending.strip())
-    return found
+    return [statement for statement in [*found, pending.strip()] if statement.strip("; \n")]

@@ -136,8 +136,7 @@ def states(phase: str, size: int, depth: int, seed: int, step: float = TIME_STEP
 
 def schmidt_weights(state: State, left: int) -> Floats:
     """Squared Schmidt coefficients between the first `left` axes and the rest."""
-    weights: Floats = np.linalg.svd(state.reshape(2**left, -1), compute_uv=False) ** 2
-    return weights
+    return np.asarray(np.linalg.svd(state.reshape(2**left, -1), compute_uv=False) ** 2, dtype=np.float64)
 
 
 def entropy_bits(weights: Floats) -> float:
@@ -146,13 +145,17 @@ def entropy_bits(weights: Floats) -> float:
     return float(-np.sum(positive * np.log2(positive)))
 
 
-def observe(phase: str, size: int, depth: int, seed: int, step: float = TIME_STEP) -> Observables:
-    """The observables of one circuit, as the fast engines report them. Raises BadParameter above 12 sites."""
-    if not 4 <= size <= LARGEST_OPERATOR_SIZE:
-        raise BadParameter(
-            f"system_size is {size}, outside what the dense operator fits in: choose 4 to {LARGEST_OPERATOR_SIZE}",
-            "system_size",
-        )
+def observe(
+    phase: str, size: int, depth: int, seed: int, step: float = TIME_STEP, *, operator: bool = True
+) -> Observables:
+    """The observables of one circuit, as the fast engines report them.
+
+    Without `operator` the spread is nan, and sizes to 14 fit; with it the dense operator
+    bounds them by 12. Raises BadParameter above that.
+    """
+    largest = LARGEST_OPERATOR_SIZE if operator else LARGEST_SIZE
+    if not 4 <= size <= largest:
+        raise BadParameter(f"system_size is {size}, outside what fits densely: choose 4 to {largest}", "system_size")
     extra = int(has_sectors(phase))
     entropies = []
     for state in states(phase, size, depth, seed, step):
@@ -173,7 +176,7 @@ def observe(phase: str, size: int, depth: int, seed: int, step: float = TIME_STE
         zz=np.array([[pair(site, site + 1) for site in range(size - 1)]]),
         far_zz=np.array([[abs(pair(a, site)) for site in range(a + 1, size)]]),
         string=np.array([_string(state, a, b, extra)]),
-        spread=np.array([operator_spread(phase, size, depth, seed, step)]),
+        spread=np.array([operator_spread(phase, size, depth, seed, step) if operator else np.nan]),
     )
 
 

@@ -1,0 +1,177 @@
+"""The experiments by their definitions, their events, ids and the notebook."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import simulator
+from simulator.batch import Run, experiment_id, measure_runs
+from simulator.errors import NotebookError, UnknownExperiment
+from simulator.events import Result, from_line
+from simulator.experiments.replay_drift import growth_exponent
+from simulator.params import PHASES, RunPhase
+
+
+def test_run_phase_answers_with_names_vector_and_layers() -> None:
+    result = simulator.run_now("run_phase", phase_type="ising_symmetry_breaking", depth=6, seed=3, bias=0.7)
+    assert tuple(result["features"]) == simulator.FEATURE_NAMES
+    assert list(result["features"].values()) == result["feature_vector"]
+    assert len(result["entropy_by_layer"]) == 6
+    layers = np.array(result["entropy_by_layer"])
+    assert result["features"]["entropy_mean"] == pytest.approx(layers.mean(), abs=2e-9)
+    assert result["features"]["entropy_slope"] == pytest.approx(np.polyfit(np.arange(6), layers, 1)[0], abs=1e-8)
+    assert json.loads(json.dumps(result)) == result
+    assert simulator.run_now("run_phase", **result["params"]) == result
+
+
+def test_run_many_equals_single_runs() -> None:
+    params = [{"phase_type": phase, "system_size": 6 + seed, "seed": seed} for phase in PHASES for seed in range(3)]
+    assert simulator.run_many(params) == [simulator.run_now("run_phase", **one) for one in params]
+    assert simulator.run_many([]) == []
+
+
+def test_tri_is_the_distance_of_its_fingerprints() -> None:
+    for phase in PHASES:
+        result = simulator.run_now("tri", phase_type=phase, system_size=8, depth=1, seed=5, bias=0.9)
+        forward, reverse = (list(result[key].values()) for key in ("forward_features", "reverse_features"))
+        assert result["TRI"] == pytest.approx(simulator.distance(forward, reverse), abs=1e-8)
+        parts = np.array(list(result["contributions"].values()))
+        assert result["TRI"] == pytest.approx(np.sqrt((parts**2).sum()), abs=1e-7)
+
+
+def test_replay_drift_by_its_definition() -> None:
+    factors = [1, 2, 4, 8]
+    result = simulator.run_now("replay_drift", phase_type="pseudorandom", base_depth=3, depth_factors=factors, seed=2)
+    first = result["runs"][0]
+    assert [run["depth"] for run in result["runs"]] == [3, 6, 12, 24]
+    assert first["drift"] == 0.0
+    for run, factor in zip(result["runs"], factors, strict=True):
+        alone = simulator.run_now("run_phase", phase_type="pseudorandom", depth=3 * factor, seed=2)
+        assert run["features"] == alone["features"] and run["id"] == alone["experiment_id"]
+        apart = simulator.distance(list(first["features"].values()), list(run["features"].values()))
+        assert run["drift"] == pytest.approx(apart, abs=1e-8)
+    drifts = [run["drift"] for run in result["runs"]]
+    slope = np.polyfit(np.log(factors[1:]), np.log(drifts[1:]), 1)[0]
+    assert result["growth_exponent"] == pytest.approx(slope, abs=1e-6)
+    index = np.mean([drift / (factor - 1) for drift, factor in zip(drifts[1:], factors[1:], strict=True)])
+    assert result["replay_sensitivity_index"] == pytest.approx(index, abs=1e-8)
+
+
+def test_growth_exponent_needs_two_factors() -> None:
+    assert growth_exponent([1, 2, 4], [0.0, 3.0, 6.0]) == pytest.approx(1.0)
+    assert growth_exponent([1, 2], [0.0, 3.0]) is None
+    assert growth_exponent([2, 2], [1.0, 3.0]) is None
+    assert growth_exponent([1, 2, 4], [0.0, 0.0, 0.0]) is None
+    alone = simulator.run_now("replay_drift", phase_type="spt_cluster", system_size=4, depth_factors=[1])
+    assert alone["growth_exponent"] is None and alone["replay_sensitivity_index"] is None
+
+
+def test_replay_reaches_a_thousand_layers() -> None:
+    result = simulator.run_now(
+        "replay_drift", phase_type="trivial_product", system_size=6, base_depth=32, depth_factors=[1, 32]
+    )
+    assert result["runs"][1]["depth"] == 1024
+
+
+def test_discovery_finds_the_phases() -> None:
+    result = simulator.run_now("discovery", num_per_phase=10, seed=1)
+    assert result["num_samples"] == 40 and result["num_clusters"] == 4
+    assert result["purity"] == 1.0 and result["adjusted_rand_index"] == 1.0
+    assert {point["seed"] for point in result["points"]} == set(range(1000, 1010))
+    assert sum(row["size"] for row in result["cluster_label_stats"]) == 40
+    assert result["points"][3]["id"] == simulator.run_now("run_phase", **_point(result["points"][3]))["experiment_id"]
+    assert simulator.run_now("discovery", num_per_phase=10, seed=1) == result
+
+
+def _point(point: dict) -> dict:
+    return {"phase_type": point["phase_type"], "seed": point["seed"]}
+
+
+def test_discovery_of_few_distinct_runs() -> None:
+    result = simulator.run_now("discovery", phases=["pseudorandom"], num_per_phase=5, k=5, system_size=4, depth=1)
+    assert 1 <= result["num_clusters"] <= 5
+
+
+def test_shots_add_seeded_noise_of_the_right_size() -> None:
+    exact = measure_runs([Run("ising_symmetry_breaking", 8, 4, 1)])[0].named
+    noisy = [
+        measure_runs([Run("ising_symmetry_breaking", 8, 4, 1, 0.65, 1000, stream)])[0].named for stream in range(200)
+    ]
+    values = np.array([one["transverse"] for one in noisy])
+    # Eight sites, each with variance (1 - <X>**2)/shots.
+    expected = np.sqrt((1 - exact["transverse"] ** 2) / 1000 / 8)
+    assert values.mean() == pytest.approx(exact["transverse"], abs=4 * expected / np.sqrt(200))
+    assert values.std() == pytest.approx(expected, rel=0.35)
+    assert all(one["entropy_mean"] == exact["entropy_mean"] for one in noisy)
+    run = Run("ising_symmetry_breaking", 8, 4, 1, 0.65, 1000)
+    assert measure_runs([run]) == measure_runs([run]) != measure_runs([replace(run, stream=1)])
+    assert simulator.run_now("tri", phase_type="spt_cluster", system_size=8, shots=100)["TRI"] > 0
+
+
+def test_ids_name_parameters_and_physics() -> None:
+    first = RunPhase(phase_type="spt_cluster", seed=1)
+    assert experiment_id("run_phase", first) == experiment_id("run_phase", first.model_dump())
+    others = [experiment_id("run_phase", RunPhase(phase_type="spt_cluster", seed=2)), experiment_id("tri", first)]
+    assert experiment_id("run_phase", first) not in others
+
+
+def test_notebook_keeps_results(tmp_path: Path) -> None:
+    with simulator.Notebook(tmp_path / "lab.db") as notebook:
+        first = simulator.run_now("run_phase", notebook, phase_type="spt_cluster", system_size=6)
+        second = simulator.run_now("tri", notebook, phase_type="spt_cluster", system_size=6)
+        simulator.run_now("run_phase", notebook, phase_type="spt_cluster", system_size=6)
+        assert notebook.count() == 2 and notebook.count("tri") == 1
+    with simulator.Notebook(tmp_path / "lab.db") as notebook:
+        assert notebook.get(first["experiment_id"]) == first
+        assert notebook.recent(1, "tri") == [second]
+        assert notebook.known([first["experiment_id"], "none"]) == {first["experiment_id"]}
+        with pytest.raises(UnknownExperiment, match="no experiment 'none'"):
+            notebook.get("none")
+
+
+def test_notebook_says_what_is_wrong_with_its_file(tmp_path: Path) -> None:
+    (tmp_path / "lab.db").write_text("not a database, but long enough to be read as one" * 50)
+    with pytest.raises(NotebookError, match="not a usable SQLite database"):
+        simulator.Notebook(tmp_path / "lab.db")
+    with pytest.raises(NotebookError, match=r"cannot be opened|not a usable"):
+        simulator.Notebook(tmp_path)
+
+
+def test_migrations_run_once_and_refuse_newer_files(tmp_path: Path) -> None:
+    from simulator.sqlite import migrate, open_database
+
+    conn = open_database(tmp_path / "lab.db")
+    steps = ["CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1);", "INSERT INTO a VALUES (2)"]
+    assert migrate(conn, "part", steps[:1]) == 1
+    assert migrate(conn, "part", steps) == 2 and migrate(conn, "part", steps) == 2
+    assert [row[0] for row in conn.execute("SELECT x FROM a")] == [1, 2]
+    with pytest.raises(NotebookError, match="newer"):
+        migrate(conn, "part", steps[:1])
+    with pytest.raises(NotebookError, match="cannot be prepared"):
+        migrate(conn, "part", [*steps, "INSERT INTO a VALUES (3); nonsense"])
+    assert conn.execute("SELECT count(*) FROM a").fetchone()[0] == 2
+
+
+def run_module(*arguments: str) -> tuple[int, list]:
+    done = subprocess.run(
+        [sys.executable, "-m", "simulator", *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    return done.returncode, [from_line(line) for line in done.stdout.splitlines()]
+
+
+def test_module_prints_events(tmp_path: Path) -> None:
+    values = '{"phase_type": "trivial_product", "system_size": 5}'
+    code, events = run_module("run_phase", "--lab", str(tmp_path), "--params", values)
+    assert code == 0 and isinstance(events[-1], Result)
+    with simulator.Notebook(tmp_path / "lab.db") as notebook:
+        assert notebook.get(events[-1].value["experiment_id"]) == events[-1].value
+    assert run_module("run_phase", "--params", '{"depth": 99')[0] == 2
+    code, events = run_module("run_phase", "--params", '{"phase_type": "spt_cluster", "depth": 99}')
+    assert code == 2 and "depth is 99" in events[-1].error
