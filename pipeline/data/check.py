@@ -103,7 +103,8 @@ def check_samples(samples: list[tuple[int, Sample]]) -> list[Failure]:
 
 def uncovered(sample: Sample) -> list[str]:
     """The numbers of an output that stand in no claim's text."""
-    covered = {number for claim in sample.meta.get("claims", []) for number in numbers_in(str(claim.get("text", "")))}
+    texts = [str(claim.get("text", "")) for claim in sample.meta.get("claims", []) if isinstance(claim, dict)]
+    covered = {number for text in texts for number in numbers_in(text)}
     return [number for number in numbers_in(sample.output) if number not in covered]
 
 
@@ -136,7 +137,7 @@ def _judge(claim: Claim, results: list[dict[str, Any] | str]) -> str | None:
         return str(refused[0])
     try:
         return verify(claim, [result for result in results if not isinstance(result, str)])
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         return f"nothing named {str(claim['quantity'])[:60]!r} ({type(error).__name__})"
 
 
@@ -146,7 +147,7 @@ def _shape(claim: object) -> str | None:
         return "not an object with quantity and text"
     try:
         runs_of(claim)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         return "no experiment and params to run"
     measured = not claim["quantity"].startswith(("verdict.", "glossary.", "param.", "tool"))
     if measured:

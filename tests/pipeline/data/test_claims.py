@@ -1,0 +1,131 @@
+"""Every number and verdict of every kind is a claim that the simulator confirms; `data check` finds what it does not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.data.check import check_samples, run, uncovered
+from pipeline.data.duplicates import Seen
+from pipeline.data.kinds import KINDS
+from pipeline.data.line import Sample, parse
+from pipeline.data.numbers import measured, numbers_in
+from pipeline.data.params import CheckParams
+from pipeline.data.regions import REGIONS
+from pipeline.data.samples import make
+from pipeline.data.source import InProcess
+from pipeline.errors import DataError
+from pipeline.lab import Lab
+from simulator.events import last_result
+
+
+def some(kind: str, count: int, region: str = "train") -> list[Sample]:
+    return list(make(kind, count, 11, REGIONS[region], InProcess(), Seen()))
+
+
+@pytest.mark.parametrize("region", ["train", "extrapolation"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_line_of_every_kind_checks(kind: str, region: str) -> None:
+    samples = some(kind, 6 if kind == "discovery" else 40, region)
+    assert samples and all(sample.meta["claims"] for sample in samples)
+    assert check_samples(list(enumerate(samples, 1))) == []
+
+
+def test_the_checker_finds_a_changed_number_a_changed_verdict_and_a_bare_number(tmp_path: Path) -> None:
+    good = some("phase", 1)[0]
+    number = next(claim for claim in good.meta["claims"] if claim["quantity"] == "features.transverse")
+    wrong = {**number, "value": number["value"] + 0.5, "text": measured(number["value"] + 0.5)}
+    swapped = [wrong if claim == number else claim for claim in good.meta["claims"]]
+    text = good.output.replace(f"transverse {number['text']}", f"transverse {wrong['text']}")
+    lied = Sample(good.instruction, "", text, {**good.meta, "claims": swapped})
+    bare = Sample(good.instruction, "", good.output + " It took 12.5 layers.", good.meta)
+    verdict = next(claim for claim in good.meta["claims"] if claim["quantity"] == "verdict.phase")
+    other = {**verdict, "text": "spt_cluster"}
+    named = Sample(good.instruction, "", good.output + " spt_cluster", {**good.meta, "claims": [other]})
+    file = tmp_path / "own.jsonl"
+    rows = [good.to_line(), lied.to_line(), bare.to_line(), named.to_line(), "{", '{"instruction": "a", "output": "b"}']
+    file.write_text("\n".join(rows), encoding="utf-8")
+    value = last_result(run(Lab(tmp_path), CheckParams(file=str(file))))
+    found = {(failure["line"], failure["claim"].split(" ")[0]): failure for failure in value["failures"]}
+    assert (1, "number") not in found and not any(line == 1 for line, _ in found)
+    assert found[2, "features.transverse"]["expected"] == wrong["text"]
+    assert found[2, "features.transverse"]["found"] == number["text"]
+    assert found[3, "number"]["expected"] == "12.5"
+    assert found[4, "verdict.phase"]["found"] == good.meta["params"]["phase_type"]
+    assert (5, "line") in found
+    assert (value["lines"], value["bad_lines"], value["lines_without_claims"], value["ok"]) == (6, 1, 1, False)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        7,
+        {"quantity": "features.transverse", "text": "0.5"},
+        {"quantity": "features.nothing", "experiment": "run_phase", "params": {"phase_type": "spt_cluster"}},
+        {"quantity": "features.transverse", "experiment": "run_phase", "params": {"phase_type": "x"}},
+        {"quantity": "features.transverse", "experiment": "no", "params": {}},
+        {"quantity": "features", "experiment": "run_phase", "params": {"phase_type": "spt_cluster"}},
+        {"quantity": "verdict.nothing", "runs": []},
+        {"quantity": "verdict.higher", "runs": []},
+        {"quantity": "glossary.nothing", "runs": []},
+        {"quantity": "tool", "runs": []},
+    ],
+)
+def test_a_strangers_claims_never_break_the_checker(claim: object) -> None:
+    filled = {"value": 0.5, "tolerance": 0.01, "text": "0.5", **claim} if isinstance(claim, dict) else claim
+    sample = Sample("a", "", "0.5", {"claims": [filled]})
+    assert [failure.line for failure in check_samples([(4, sample)])][:1] == [4]
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        last_result(run(Lab(tmp_path), CheckParams(file=str(tmp_path / "no.jsonl"))))
+
+
+@pytest.mark.parametrize(
+    "value, text", [(0.6, "0.60"), (-0.004, "0.00"), (0.125, "0.12"), (0.135, "0.14"), (12, "12.00"), (-1.255, "-1.26")]
+)
+def test_the_rounding_rule(value: float, text: str) -> None:
+    assert measured(value) == text
+
+
+def test_numbers_are_found_only_where_they_stand_alone() -> None:
+    assert numbers_in("Jarvis-2v at 1-bias: zz2 -0.50, 8, 1/2/4 and 1e-3.") == ["-0.50", "8", "1", "2", "4", "1e-3"]
+    sample = Sample("a", "", "7 and 0.50", {"claims": [{"text": "0.50"}]})
+    assert uncovered(sample) == ["7"]
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("[]", "not a JSON object"),
+        ("{", "not JSON"),
+        ('{"instruction": 3, "output": "x"}', "instruction is int"),
+        ('{"instruction": " ", "output": "x"}', "instruction is empty"),
+        ('{"instruction": "x", "output": ""}', "output is empty"),
+        ('{"instruction": "x"}', "no output"),
+        ('{"instruction": "x", "output": "y", "meta": 3}', "meta is int"),
+        ('{"instruction": "x", "output": "y", "meta": {"claims": 3}}', "claims is not a list"),
+        ('{"instruction": "x", "output": NaN}', "NaN"),
+        ('{"messages": 3}', "not a list"),
+        ('{"messages": [{"role": "user", "content": "x"}]}', "no user message"),
+        ('{"messages": [{"role": "user", "content": 1}, {"role": "assistant", "content": "y"}]}', "not text"),
+        ('{"instruction": "\\ud800", "output": "y"}', "surrogate"),
+        (json.dumps({"instruction": "x", "output": "y" * 70_000}), "above the largest"),
+        ("[" * 100_000, "nested"),
+    ],
+)
+def test_bad_lines_say_what_is_wrong(line: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parse(line)
+
+
+def test_duplicates_are_told_apart() -> None:
+    seen = Seen()
+    text = "Explain the behaviour of a long chain of spins with many words in it"
+    assert seen.take(Sample(text, "", "yes"))
+    assert not seen.take(Sample(text.upper() + "!", "", "no"))
+    assert not seen.take(Sample(text + " please", "", "Yes."))
+    assert seen.take(Sample(text + " please", "", "another answer"))
+    assert seen.take(Sample("Quite another question", "", "yes"))
+    assert (seen.exact, seen.near) == (1, 1)
