@@ -13,6 +13,7 @@ from pipeline.errors import ChatError
 if TYPE_CHECKING:
     from pipeline.chat.embedded import EmbeddedEngine
     from pipeline.chat.ollama import OllamaEngine
+    from pipeline.install.registry import Registry
     from pipeline.lab import Lab
     from pipeline.modelfile import Modelfile
 
@@ -132,9 +133,8 @@ def _embedded(lab: Lab, model: str, modelfile: Modelfile) -> EmbeddedEngine:
     from pipeline.chat.embedded import EmbeddedEngine
     from pipeline.chat.server import EmbeddedServer
     from pipeline.errors import BaseError
-    from pipeline.install.registry import Registry
 
-    registry = Registry(lab)
+    registry = _registry(lab, model)
     version = registry.current() if model == "base" else registry.find(model)
     if version is None and model != "base":
         raise ChatError(f"{_not_here(model, registry)}")
@@ -156,6 +156,14 @@ def _embedded(lab: Lab, model: str, modelfile: Modelfile) -> EmbeddedEngine:
     return EmbeddedEngine(
         server, name, adapter=model != "base", defaults=defaults_of(modelfile), system=modelfile.system
     )
+
+
+def _registry(lab: Lab, model: str) -> Registry:
+    """The versions under the model's name; those of ben-lab for "base" and for a bare version."""
+    from pipeline.install.registry import Registry
+
+    other = Registry(lab, model.partition(":")[0]) if model != "base" and "/" not in model else Registry(lab)
+    return other if other.versions() else Registry(lab)
 
 
 def _context(modelfile: Modelfile, most: int) -> int:

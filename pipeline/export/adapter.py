@@ -42,6 +42,8 @@ def check_base(adapter: PeftAdapter, base_sha256: str | None) -> None:
     """Raises ExportError where the manifest names another base than the one at hand."""
     trained_on = adapter.manifest.get("base") or {}
     wanted = trained_on.get("sha256") if isinstance(trained_on, dict) else None
+    if trained_on and trained_on.get("kind") == "hf":
+        return  # Trained on the hub's safetensors, it goes on any GGUF of that model: shapes and names decide.
     if wanted and base_sha256 and wanted != base_sha256:
         raise ExportError(
             f"the adapter was trained on {trained_on.get('name', 'another base')} (sha256 {wanted[:12]}…) and this "

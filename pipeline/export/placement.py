@@ -12,6 +12,7 @@ from pipeline.export.peft_adapter import Pair
 
 if TYPE_CHECKING:
     import numpy as np
+    from gguf import TensorNameMap
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "phi2", "phi3", "gemma", "gemma2", "gemma3")
 """Mistral files say llama. Others permute or fold weights in ways that are not known here."""
@@ -31,9 +32,10 @@ def place(pairs: Mapping[str, Pair], head: GgufHead, *, untie_head: bool = False
         raise ExportError(
             f"bases of the architecture {head.architecture!r} are not supported: use one of {', '.join(ARCHITECTURES)}"
         )
+    names = _names(head)
     placed: dict[str, Pair] = {}
     for module, pair in pairs.items():
-        name = _tensor_name(module, head, untie_head)
+        name = _tensor_name(module, names, head, untie_head)
         placed[name] = _permuted(name, pair, head)
     placed = _match_attention(placed, head)
     for name, pair in placed.items():
@@ -47,11 +49,16 @@ def expected_shape(pair: Pair, name: str) -> tuple[int, int]:
     return (columns, rows) if name == EMBEDDING else (rows, columns)
 
 
-def _tensor_name(module: str, head: GgufHead, untie_head: bool) -> str:
+def _names(head: GgufHead) -> TensorNameMap:
+    """The gguf package's table from transformers' names to GGUF's."""
     from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
 
     architecture = next(arch for arch, name in MODEL_ARCH_NAMES.items() if name == head.architecture)
-    found = get_tensor_name_map(architecture, head.number("block_count") or 0).get_name(module)
+    return get_tensor_name_map(architecture, head.number("block_count") or 0)
+
+
+def _tensor_name(module: str, names: TensorNameMap, head: GgufHead, untie_head: bool) -> str:
+    found = names.get_name(module)
     if found is None and module == "lm_head":
         found = "output"
     if found is None:

@@ -1,4 +1,4 @@
-"""The installed versions of ben-lab: one JSON file that says which there are, and which one answers."""
+"""The installed versions of a model: one JSON file that says which there are, and which one answers."""
 
 from __future__ import annotations
 
@@ -37,11 +37,12 @@ class Version:
 
 
 class Registry:
-    """models/ben-lab/registry.json, read anew by every call so that two processes see the same."""
+    """models/<name>/registry.json, read anew by every call so that two processes see the same."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, name: str = NAME) -> None:
         self._lab = lab
-        self.folder = lab.models / NAME
+        self.name = name
+        self.folder = lab.models / name
         self.path = self.folder / "registry.json"
 
     def versions(self) -> list[Version]:
@@ -49,13 +50,13 @@ class Registry:
         return self._read()[1]
 
     def current(self) -> Version | None:
-        """The version that `ben-lab` stands for."""
+        """The version that the bare name stands for."""
         name, versions = self._read()
         return next((version for version in versions if version.version == name), None)
 
     def find(self, name: str) -> Version | None:
-        """The version "ben-lab:<run>", "<run>" or an unambiguous end of it; "ben-lab" is the current one."""
-        if name in (NAME, f"{NAME}:latest"):
+        """The version "<name>:<run>", "<run>" or an unambiguous end of it; the bare name is the current one."""
+        if name in (self.name, f"{self.name}:latest"):
             return self.current()
         versions = self.versions()
         exact = [version for version in versions if name in (version.version, version.run)]
@@ -76,7 +77,7 @@ class Registry:
 
     def folder_of(self, version: str) -> Path:
         """Where that version's files are kept."""
-        return self.folder / version.removeprefix(f"{NAME}:")
+        return self.folder / version.removeprefix(f"{self.name}:")
 
     def add(self, version: Version, *, make_current: bool = True) -> None:
         """Publishes a version, in place of one of the same name; its files must be there already."""

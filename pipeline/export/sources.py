@@ -1,0 +1,50 @@
+"""Which adapter, and which base, an export or install works with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import ExportError
+
+if TYPE_CHECKING:
+    from pipeline.bases.base import Base
+    from pipeline.lab import Lab
+
+
+def adapter_and_base(lab: Lab, adapter: str | None, base: str | None) -> tuple[Path, Base]:
+    """The adapter's folder (the lab's newest unless named) and its base (the one it was trained on unless named).
+
+    Raises ExportError where either cannot be told or the base is no GGUF file; BaseError where it is not here.
+    """
+    from pipeline.bases import locate
+
+    folder = Path(adapter).expanduser() if adapter else lab.adapter_dir
+    if not folder.is_dir():
+        raise ExportError(f"{folder} is not there: train first (`benlab train`) or name an adapter folder")
+    name = base or trained_on(folder).get("name")
+    if not name:
+        raise ExportError(f"{folder} does not say which base it was trained on: name it with --base")
+    found = locate(lab, str(name))
+    if found.kind != "gguf":
+        raise ExportError(
+            f"the base {found.name} is a folder of safetensors and this needs its GGUF: name one with --base, such as "
+            f"--base ollama:{found.entry.ollama_tag if found.entry and found.entry.ollama_tag else 'TAG'}"
+        )
+    return folder, found
+
+
+def trained_on(adapter: Path) -> dict[str, Any]:
+    """The manifest's `base` entry; empty where there is none."""
+    entry = manifest_of(adapter).get("base")
+    return entry if isinstance(entry, dict) else {}
+
+
+def manifest_of(adapter: Path) -> dict[str, Any]:
+    """The adapter's manifest.json; empty where it has none or it is broken."""
+    try:
+        value = json.loads((adapter / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,204 @@
+"""The receipt of an install: proof that what is served answers as what was trained.
+
+Eight prompts are asked greedily of the served model, and the same code that trained judges every token of the
+answers. With unquantised bases the texts are the same, token by token. With quantised ones llama.cpp rounds the
+activations to 8 bits as well (Q8_0 or Q8_1 blocks), which training does not: where two words are nearly as good,
+the other one may win. So the bounds below are on the share of agreeing tokens, and on the loss at each that
+differs, in logits; the adapter's own parity is exact and tested on an unquantised base.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.install.reference import Agreement, Reference
+from simulator.events import Event, Progress
+
+if TYPE_CHECKING:
+    from pipeline.bases.base import Base
+    from pipeline.chat.events import Message
+    from pipeline.chat.server import EmbeddedServer
+    from pipeline.lab import Lab
+
+TOKENS = 32
+LEAST_AGREEMENT = 0.85
+MOST_GAP = 2.0
+_COMPARED = 6
+
+_PROMPTS = (
+    "Explain what TRI measures in a quantum phase experiment",
+    "What's the difference between Ising symmetry-breaking and SPT cluster phases?",
+    "How do I interpret high vs low replay drift?",
+    "Design an experiment to maximize TRI",
+    "What are the four phase types in Ben Lab?",
+    "A run has entropy_mean 0.812, magnetization 0.274 and zz_long 0.601. Which phase is it?",
+    "Choose an experiment that tells an SPT phase from a trivial one.",
+    "What does operator_spread measure?",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One prompt's row: the text served, and the text that training's code would have written."""
+
+    prompt: str
+    served: str
+    trained: str
+    tokens: int
+    agreeing: int
+    worst_gap: float
+    prompt_equal: bool
+    changed_by_adapter: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was checked and how it came out; `failures` is empty where it passed."""
+
+    engine: str
+    base_precision: str
+    reference: str
+    prompts: int
+    prompts_equal: int
+    tokens: int
+    tokens_agreeing: int
+    texts_identical: int
+    worst_gap: float
+    changed_by_adapter: int
+    tokens_per_second: float
+    first_token_seconds: float
+    start_seconds: float
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every step held."""
+        return not self.failures
+
+    def as_dict(self) -> dict[str, Any]:
+        """The receipt as JSON, with its bounds."""
+        bounds = {"least_agreement": LEAST_AGREEMENT, "most_gap": MOST_GAP, "tokens_a_prompt": TOKENS}
+        return {**asdict(self), "passed": self.passed, "bounds": bounds}
+
+
+def measure(lab: Lab, base: Base, adapter_dir: Path, server: EmbeddedServer, system: str) -> Iterator[Event | Receipt]:
+    """Progress events, and at the end the receipt of an embedded install. `server` holds the adapter as its first.
+
+    Raises ChatError, BaseError or InstallError where it cannot be measured at all.
+    """
+    prompts: list[list[Message]] = [
+        [{"role": "system", "content": system}, {"role": "user", "content": text}] for text in _PROMPTS
+    ]
+    yield Progress("receipt", 0, 4, "starting the engine")
+    began = time.perf_counter()
+    if not server.alive:
+        server.open()
+    first = server.complete(prompts[0], n_predict=1)
+    start = time.perf_counter() - began
+    yield Progress("receipt", 1, 4, "asking the served model")
+    on = [server.complete(prompt, n_predict=TOKENS, n_probs=1) for prompt in prompts]
+    off = [server.complete(prompt, n_predict=_COMPARED, n_probs=1, adapter=False) for prompt in prompts]
+    yield Progress("receipt", 2, 4, "loading the model as it was trained")
+    reference = Reference(lab, base, adapter_dir)
+    yield Progress("receipt", 3, 4, "comparing every token")
+    answers = [
+        _compare(reference, server, prompt, tuned, plain) for prompt, tuned, plain in zip(prompts, on, off, strict=True)
+    ]
+    yield Progress("receipt", 4, 4)
+    speeds = sorted(answer["timings"]["predicted_per_second"] for answer in on)
+    yield summarize(
+        answers,
+        engine="embedded llama.cpp",
+        base_precision=precision_of(base.path),
+        reference=f"transformers + peft, {str(reference.dtype).removeprefix('torch.')}",
+        tokens_per_second=round(speeds[len(speeds) // 2], 1),
+        first_token_seconds=round(first["timings"]["prompt_ms"] / 1000, 3),
+        start_seconds=round(start, 3),
+    )
+
+
+def summarize(answers: Sequence[Answer], **facts: Any) -> Receipt:
+    """The receipt over its rows, with what failed in words."""
+    tokens = sum(answer.tokens for answer in answers)
+    agreeing = sum(answer.agreeing for answer in answers)
+    equal = sum(answer.prompt_equal for answer in answers)
+    changed = sum(answer.changed_by_adapter for answer in answers)
+    worst = max(answer.worst_gap for answer in answers)
+    failures = []
+    if equal < len(answers):
+        failures.append(
+            f"prompt parity: {len(answers) - equal} of {len(answers)} prompts have other tokens than in training"
+        )
+    if agreeing < LEAST_AGREEMENT * tokens:
+        failures.append(f"greedy agreement: {agreeing} of {tokens} tokens, fewer than {LEAST_AGREEMENT:.0%}")
+    if worst > MOST_GAP:
+        failures.append(f"greedy agreement: a served token is {worst:.2f} logits behind, more than {MOST_GAP}")
+    if not changed:
+        failures.append("adapter: it changes no answer, so it is not in use")
+    return Receipt(
+        prompts=len(answers),
+        prompts_equal=equal,
+        tokens=tokens,
+        tokens_agreeing=agreeing,
+        texts_identical=sum(answer.agreeing == answer.tokens for answer in answers),
+        worst_gap=round(worst, 3),
+        changed_by_adapter=changed,
+        answers=[asdict(answer) for answer in answers],
+        failures=failures,
+        **facts,
+    )
+
+
+def _compare(
+    reference: Reference,
+    server: EmbeddedServer,
+    messages: list[Message],
+    tuned: dict[str, Any],
+    plain: dict[str, Any],
+) -> Answer:
+    prompt = reference.prompt_tokens(messages)
+    served = with_end(tuned, reference.tokenizer.eos_token_id)
+    found: Agreement = reference.agreement(prompt, served)
+    return Answer(
+        prompt=messages[-1]["content"],
+        served=tuned["content"],
+        trained=reference.text(found.best),
+        tokens=len(served),
+        agreeing=found.agreeing,
+        worst_gap=max(found.gaps),
+        prompt_equal=prompt == server.tokenize(server.render(messages)),
+        changed_by_adapter=_differ(tuned, plain),
+    )
+
+
+def with_end(answer: dict[str, Any], end: int) -> list[int]:
+    """The served tokens with the end token that stopped them: an answer that never ends is the commonest fault."""
+    tokens = list(answer["tokens"])
+    return [*tokens, end] if answer["stop_type"] == "eos" and tokens[-1:] != [end] else tokens
+
+
+def _differ(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether texts, or the probabilities of the same texts, differ."""
+    if one["tokens"][:_COMPARED] != other["tokens"][:_COMPARED]:
+        return True
+    pairs = zip(one.get("completion_probabilities", ()), other.get("completion_probabilities", ()), strict=False)
+    return any(abs(a.get("logprob", 0.0) - b.get("logprob", 0.0)) > 1e-4 for a, b in pairs)
+
+
+def precision_of(path: Path) -> str:
+    """The ggml type of most of the file's weights: Q4_1, F16…"""
+    from collections import Counter
+
+    from gguf import GGMLQuantizationType
+
+    from pipeline.export.gguf_file import read_head
+
+    kinds: Counter[int] = Counter()
+    for tensor in read_head(path).tensors.values():
+        kinds[tensor.kind] += tensor.size
+    return GGMLQuantizationType(kinds.most_common(1)[0][0]).name

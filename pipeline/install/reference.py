@@ -1,0 +1,83 @@
+"""What training's own code says the tuned model answers: transformers and peft, in float32 where memory allows.
+
+Loads torch, so it is for child processes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InstallError
+
+if TYPE_CHECKING:
+    from pipeline.bases.base import Base
+    from pipeline.chat.events import Message
+    from pipeline.lab import Lab
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How the served tokens of one prompt compare: `best` is the reference's greedy choice after the same tokens.
+
+    `gaps` are, for each served token, the reference's best logit less that token's: 0 where they agree.
+    """
+
+    best: list[int]
+    gaps: list[float]
+
+    @property
+    def agreeing(self) -> int:
+        """Tokens that are the reference's own choice."""
+        return sum(gap == 0 for gap in self.gaps)
+
+
+class Reference:
+    """The base with its adapter as training built it."""
+
+    def __init__(self, lab: Lab, base: Base, adapter: Path) -> None:
+        import psutil
+        import torch
+        from peft import PeftModel
+
+        from pipeline.train.model import load_model, load_tokenizer
+
+        self.base = base
+        self.tokenizer = load_tokenizer(lab, base)
+        # A base on disk has at least half a byte a parameter, and float32 takes four.
+        room = psutil.virtual_memory().available > 9 * base.size
+        self.dtype = torch.float32 if room else torch.bfloat16
+        model = load_model(lab, base, self.dtype)
+        try:
+            self._model: Any = PeftModel.from_pretrained(model, adapter).eval()
+        except (RuntimeError, ValueError, OSError) as error:
+            text = " ".join(str(error).split())[:200]
+            raise InstallError(f"the adapter in {adapter} does not go on {base.name} ({text}): train again") from error
+
+    def prompt_tokens(self, messages: Sequence[Message]) -> list[int]:
+        """The prompt's token ids, made as training makes them."""
+        from pipeline.train.samples import encode_prompt
+
+        return encode_prompt(
+            [{"role": m["role"], "content": m["content"]} for m in messages], self.base, self.tokenizer
+        )
+
+    def agreement(self, prompt: Sequence[int], served: Sequence[int]) -> Agreement:
+        """One forward pass over prompt and served tokens tells the greedy choice at every place.
+
+        Where all places agree, greedy decoding here gives the very same text.
+        """
+        import torch
+
+        with torch.inference_mode():
+            ids = torch.tensor([[*prompt, *served]])
+            logits = self._model(ids, use_cache=False).logits[0, len(prompt) - 1 : -1].float()
+        best = logits.max(dim=-1)
+        chosen = logits.gather(1, torch.tensor(list(served))[:, None])[:, 0]
+        return Agreement(best.indices.tolist(), (best.values - chosen).tolist())
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The tokens as text."""
+        return self.tokenizer.decode(list(tokens), skip_special_tokens=True)
