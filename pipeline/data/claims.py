@@ -105,6 +105,8 @@ class Words:
 
 def runs_of(claim: Claim) -> list[Run]:
     """The runs that a claim needs. Raises KeyError or TypeError where the claim is no claim."""
+    if not isinstance(claim, dict):
+        raise TypeError("a claim is an object")
     raw = claim.get("runs", [claim])
     return [Run(str(item["experiment"]), dict(item["params"])) for item in raw]
 

@@ -15,7 +15,8 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     share, z2 = right / n, Z95**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 * sqrt(share * (1 - share) / n + z2 / (4 * n**2)) / (1 + z2 / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # The ends of an all-wrong or all-right share are exact; the formula misses them by a last bit.
+    return (0.0 if right == 0 else centre - half), (1.0 if right == n else centre + half)
 
 
 def score(right: int, n: int) -> dict[str, object]:

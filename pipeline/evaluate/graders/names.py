@@ -11,7 +11,9 @@ PATTERNS = {
     "pseudorandom": r"pseudo[\s_-]?random",
 }
 _ANY = re.compile("|".join(rf"(?P<{name}>\b(?:{pattern})(?![a-z]))" for name, pattern in PATTERNS.items()), re.I)
-_DENIED = re.compile(r"\b(?:not|never|neither|nor|no|than|rather than|unlike|instead of)\s+(?:\w+\s+){0,2}$", re.I)
+_DENIED = re.compile(
+    r"\b(?:not|never|neither|nor|no|than|rather than|unlike|instead of)\s+(?:(?!but\b)\w+\s+){0,2}$", re.I
+)
 
 
 def phases_in(text: str) -> list[str]:

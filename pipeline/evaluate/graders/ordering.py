@@ -9,7 +9,7 @@ from pipeline.evaluate.question import Grade, Question, grader
 from pipeline.evaluate.questions.ordering import CLEAR, gap
 
 _WINNER = re.compile(
-    r"\b(?:run\s+)?([AB])\b\s+(?:is|has|wins|shows|ends)\b(?!\s+(?:smaller|lower|less|not))"
+    r"\b(?:run\s+)?([AB])\b\s+(?:is|has|wins|shows|ends)\b(?!\s+(?:the\s+)?(?:smaller|lower|less|not))"
     r"|(?:larger|higher|greater|bigger|more|winner|answer)[^.AB]{0,20}\b([AB])\b",
 )
 _LOSER = re.compile(r"\b(?:run\s+)?([AB])\b\s+(?:is|has)\s+(?:the\s+)?(?:smaller|lower|less)\b")

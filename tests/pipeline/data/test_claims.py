@@ -1,4 +1,4 @@
-"""Every number and verdict of every kind is a claim that the simulator confirms; `data check` finds what it does not."""
+"""Every number and verdict of every kind is a claim that the simulator confirms; `data check` finds what is wrong."""
 
 import json
 from pathlib import Path

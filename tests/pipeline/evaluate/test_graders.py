@@ -1,0 +1,155 @@
+"""Graders with right, wrong and tricky answers."""
+
+import pytest
+
+import simulator
+from pipeline.data.claims import Run
+from pipeline.evaluate.contradictions import count
+from pipeline.evaluate.graders import definitions  # noqa: F401  (registers all graders)
+from pipeline.evaluate.question import Question, definition_questions, grade
+
+ISING = {"phase_type": "ising_symmetry_breaking", "system_size": 16, "depth": 4, "seed": 20001}
+
+
+def question(kind: str, *params: dict, **fields) -> Question:
+    runs = [Run("run_phase", one) for one in params]
+    return Question(kind, "interpolation", fields.pop("prompt", ""), runs, simulator.run_many(list(params)), **fields)
+
+
+@pytest.mark.parametrize(
+    "answer, right",
+    [
+        ("spt_cluster: the order is hidden.", True),
+        ("This is the SPT cluster phase.", True),
+        ("It is not trivial_product but spt_cluster.", True),
+        ("Rather than pseudorandom, spt.", True),
+        ("trivial_product. Not spt_cluster.", False),
+        ("ising_symmetry_breaking, spt_cluster, trivial_product or pseudorandom.", False),
+        ("It is either spt_cluster or trivial_product.", False),
+        ("Let me think.\nspt_cluster", True),
+        ("not spt_cluster", False),
+        ("A phase.", False),
+        ("", False),
+        ("surprising despite pseudo science", False),
+    ],
+)
+def test_phase_identification(answer: str, right: bool) -> None:
+    asked = Question("phase_identification", "interpolation", "?", facts={"phase": "spt_cluster"})
+    result = grade(asked, answer)
+    assert result.right is right
+    assert "spt_cluster" in result.reason
+
+
+def test_numeric() -> None:
+    asked = question("numeric", ISING, feature="zz_nearest", prompt="zz_nearest for system_size 16, depth 4?")
+    truth = asked.results[0]["features"]["zz_nearest"]
+    edge = 0.15 * simulator.FEATURE_SCALES["zz_nearest"]
+    for value, right in ((truth, True), (truth + 0.9 * edge, True), (truth + 1.1 * edge, False), (-truth, False)):
+        assert grade(asked, f"zz_nearest {value:.4f}.").right is right
+        assert grade(asked, f"With 16 sites at depth 4 zz_nearest is about {value:.4f}").right is right
+    assert grade(asked, f"transverse 0.10, zz_nearest {truth:.4f}").right
+    assert not grade(asked, "zz_nearest is high").right
+    assert "no number" in grade(asked, "I cannot tell for depth 4.").reason
+
+
+PAIR = question(
+    "ordering", ISING, {**ISING, "phase_type": "trivial_product"}, feature="zz_nearest", facts={"form": "pair"}
+)
+
+
+@pytest.mark.parametrize(
+    "answer, right",
+    [
+        ("zz_nearest: A 0.94, B 0.10; A is larger.", True),
+        ("zz_nearest: A 0.94, B 0.10; B is larger.", False),
+        ("A", True),
+        ("Run B.", False),
+        ("The larger one is A.", True),
+        ("B is smaller.", True),
+        ("B has the lower value.", True),
+        ("A is smaller.", False),
+        ("they are equal.", False),
+        ("I have no idea.", False),
+    ],
+)
+def test_pairs(answer: str, right: bool) -> None:
+    assert grade(PAIR, answer).right is right
+
+
+def test_rankings() -> None:
+    runs = [{**ISING, "phase_type": phase} for phase in simulator.PHASES]
+    asked = question("ordering", *runs, feature="zz_nearest", facts={"form": "ranking"})
+    listed = "zz_nearest: spt_cluster 0, ising_symmetry_breaking 1.\n"
+    good = "ising_symmetry_breaking > trivial_product > pseudorandom = spt_cluster"
+    assert grade(asked, listed + "Order: " + good).right
+    assert grade(asked, good).right
+    swapped = "Order: ising_symmetry_breaking > spt_cluster > trivial_product > pseudorandom"
+    assert grade(asked, swapped).right is (
+        abs(asked.results[2]["features"]["zz_nearest"]) < 0.3 * simulator.FEATURE_SCALES["zz_nearest"]
+    )
+    assert not grade(asked, "Order: spt_cluster > ising_symmetry_breaking > trivial_product > pseudorandom").right
+    assert "left out" in grade(asked, "ising_symmetry_breaking, then the rest").reason
+
+
+def test_definitions_accept_the_glossary_and_refuse_nonsense() -> None:
+    from pipeline.data.glossary import by_key
+
+    for item in definition_questions():
+        asked = Question("definitions", "interpolation", item["ask"], facts=item)
+        assert grade(asked, by_key(item["term"]).text).right, item["ask"]
+        assert not grade(asked, "It is a thing in quantum physics that we measure.").right
+        assert not grade(asked, "").right
+    drift = next(item for item in definition_questions() if item["term"] == "drift_interpretation")
+    asked = Question("definitions", "interpolation", drift["ask"], facts=drift)
+    assert not grade(asked, "High replay drift means it is stable, low replay drift means it is sensitive.").right
+
+
+def test_the_guides_prompts_are_asked_word_by_word() -> None:
+    asked = {item["ask"] for item in definition_questions()}
+    assert asked >= {
+        "Explain what TRI measures in a quantum phase experiment",
+        "What's the difference between Ising symmetry-breaking and SPT cluster phases?",
+        "How do I interpret high vs low replay drift?",
+        "Design an experiment to maximize TRI",
+        "What are the four phase types in Ben Lab?",
+    }
+
+
+@pytest.mark.parametrize(
+    "answer, right, words",
+    [
+        ('TOOL: {"name": "tri", "args": {"phase_type": "spt_cluster", "depth": 4}}', True, "called tri"),
+        ('Sure.\nTOOL: {"name": "tri", "args": {"depth": 4, "phase_type": "spt_cluster", "seed": 0}}', True, "called"),
+        ('TOOL: {"name": "tri", "args": {"phase_type": "spt_cluster", "depth": 5}}', False, "depth is 5"),
+        ('TOOL: {"name": "tri", "args": {"phase_type": "spt_cluster", "depth": 40}}', False, "40"),
+        ('TOOL: {"name": "tri", "args": {"phase_type": "spt_cluster", "depth": 4, "seed": 7}}', False, "seed is 7"),
+        ('TOOL: {"name": "run_phase", "args": {"phase_type": "spt_cluster", "depth": 4}}', False, "called run_phase"),
+        ('TOOL: {"name": "tri", "args": {"phase_type": "spt_cluster", "depth": 4', False, "not JSON"),
+        ('TOOL: {"name": "rm", "args": {}}', False, "not an experiment"),
+        ('TOOL: {"name": "tri", "args": [4]}', False, "no object"),
+        ('{"name": "tri", "args": {"phase_type": "spt_cluster", "depth": 4}}', False, "no TOOL line"),
+        ("I would run tri.", False, "no TOOL line"),
+    ],
+)
+def test_tools(answer: str, right: bool, words: str) -> None:
+    facts = {"name": "tri", "args": {"phase_type": "spt_cluster", "depth": 4}}
+    result = grade(Question("tools", "interpolation", "?", facts=facts), answer)
+    assert result.right is right
+    assert words in result.reason
+
+
+def test_numbers_are_checked_against_the_run_they_belong_to() -> None:
+    first, second = (result["features"]["zz_nearest"] for result in PAIR.results)
+    assert count(PAIR, f"zz_nearest: A {first:.2f}, B {second:.2f}; A is larger.").contradicted == 0
+    swapped = count(PAIR, f"zz_nearest: A {second:.2f}, B {first:.2f}")
+    assert (swapped.checked, swapped.contradicted) == (2, 2)
+    mixed = count(PAIR, f"A: zz_nearest {first:.2f}, string_order {first:.2f}")
+    assert (mixed.checked, mixed.contradicted) == (2, 1)
+    by_phase = count(PAIR, f"trivial_product {second:.2f}, ising_symmetry_breaking {first:.2f}")
+    assert (by_phase.checked, by_phase.contradicted) == (2, 0)
+
+
+def test_settings_and_definitions_are_no_measured_numbers() -> None:
+    asked = question("numeric", ISING, feature="zz_nearest", prompt="zz_nearest for system_size 16, depth 4?")
+    assert count(asked, "With 16 sites at depth 4 it is high.").checked == 0
+    assert count(Question("definitions", "interpolation", "?"), "bias is 0.65").checked == 0
