@@ -23,7 +23,8 @@ def validate(model: type[Model], values: Mapping[str, Any] | BaseModel) -> Model
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=True)
+        # A value that is wrong says more than one that is not there yet.
+        details = sorted(error.errors(include_url=False), key=lambda detail: detail["type"] == "missing")
         field, sentence = describe(model, details[0])
         raise BadParameter(sentence, field, [dict(detail) for detail in details]) from None
     except (OverflowError, RecursionError) as error:

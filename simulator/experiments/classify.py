@@ -1,0 +1,98 @@
+"""classify: which phase a fingerprint belongs to, and how sure the PhaseDetector is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from simulator.batch import Run, measure_runs
+from simulator.detector import PhaseDetector, train
+from simulator.errors import BadParameter, UnknownExperiment
+from simulator.events import Event, Note
+from simulator.experiments.common import answer, finish, tidy
+from simulator.fingerprint import FEATURE_NAMES
+from simulator.notebook import Notebook
+from simulator.params import PHASES, Classify
+
+DETECTOR_FILE = Path("models", "phase-detector.json")
+
+_in_memory: list[PhaseDetector] = []
+
+
+def run(params: Classify, notebook: Notebook | None = None) -> Iterator[Event]:
+    """Probabilities of the four phases, with the detector's own accuracy and confusion matrix.
+
+    The first call in a lab trains the detector and keeps it in the lab's models folder.
+    """
+    features, truth, source = _features(params, notebook)
+    detector: PhaseDetector | None = None
+    for step in ready_detector(notebook):
+        if isinstance(step, PhaseDetector):
+            detector = step
+        else:
+            yield step
+    assert detector is not None
+    chances = detector.probabilities([features])[0]
+    ranked = sorted(zip(PHASES, chances.tolist(), strict=True), key=lambda pair: -pair[1])
+    values: dict[str, Any] = {
+        "phase_type": ranked[0][0],
+        "probability": tidy(ranked[0][1]),
+        "probabilities": {phase: tidy(chance) for phase, chance in zip(PHASES, chances, strict=True)},
+        "true_phase": truth,
+        "source": source,
+        "features": dict(zip(FEATURE_NAMES, features, strict=True)),
+        "feature_vector": features,
+        "detector": detector.report,
+        "phases": list(PHASES),
+        "summary": (
+            f"{source} reads as {ranked[0][0]} with probability {ranked[0][1]:.4f}, "
+            f"then {ranked[1][0]} with {ranked[1][1]:.4f}."
+        ),
+    }
+    yield finish(answer("classify", params, values), notebook)
+
+
+def _features(params: Classify, notebook: Notebook | None) -> tuple[list[float], str | None, str]:
+    """The fingerprint to read, the phase it was made in where that is known, and what it came from."""
+    if params.features is not None:
+        return [float(value) for value in params.features], None, "the given fingerprint"
+    if params.phase_type is not None:
+        run = Run(params.phase_type, params.system_size, params.depth, params.seed, params.bias, params.shots)
+        return measure_runs([run])[0].features, params.phase_type, f"a run of {params.system_size} qubits"
+    wanted = str(params.experiment_id)
+    if notebook is None:
+        raise UnknownExperiment(f"no experiment {wanted!r} can be looked up without a lab: name the lab folder")
+    stored = notebook.get(wanted)
+    vector = stored.get("feature_vector")
+    if not isinstance(vector, list) or len(vector) != len(FEATURE_NAMES):
+        raise BadParameter(
+            f"experiment_id {wanted!r} is a {stored['experiment']}, which has no fingerprint: give a run_phase's id",
+            "experiment_id",
+        )
+    return vector, stored.get("phase_type"), f"experiment {wanted}"
+
+
+def ready_detector(notebook: Notebook | None) -> Iterator[Event | PhaseDetector]:
+    """The lab's detector, or this process's where there is no lab; trained where there is none yet."""
+    path = notebook.path.parent / DETECTOR_FILE if notebook else None
+    if path and path.exists():
+        try:
+            yield PhaseDetector.load(path)
+            return
+        except BadParameter as error:
+            yield Note(f"{error}; doing so now")
+    if not _in_memory:
+        for step in train():
+            if isinstance(step, PhaseDetector):
+                _in_memory.append(step)
+            else:
+                yield step
+    if path:
+        try:
+            _in_memory[0].save(path)
+        except OSError as error:
+            yield Note(
+                f"the detector cannot be kept in {path.parent} ({error.strerror}): it is trained again next time"
+            )
+    yield _in_memory[0]
