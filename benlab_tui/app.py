@@ -41,20 +41,14 @@ class BenLabApp(App[None]):
             self._config = lab.config()
         except LabError as error:
             self._config, self._problem = {}, self._problem or str(error)
-        self._opener = opener
+        self.main = MainScreen(self.lab, self.chats, opener)
+        """The one screen, also while a dialog is over it."""
         wanted = self.chats.recall("theme") or _table(self._config, "console").get("theme") or DEFAULT_THEME
         self.theme = wanted if wanted in self.available_themes else DEFAULT_THEME
 
     def get_default_screen(self) -> MainScreen:
         """The one screen."""
-        return MainScreen(self.lab, self.chats, self._opener)
-
-    @property
-    def main(self) -> MainScreen:
-        """The one screen, also while a dialog is over it."""
-        screen = self.screen_stack[0]
-        assert isinstance(screen, MainScreen)
-        return screen
+        return self.main
 
     def on_mount(self) -> None:
         """Keys of benlab.toml, signals, and what was wrong with lab.db."""
@@ -68,13 +62,16 @@ class BenLabApp(App[None]):
         if self._problem:
             self.notify(self._problem, severity="warning", markup=False, timeout=20)
 
+    async def on_exit_app(self) -> None:
+        """However the console ends: what has come of an answer is kept first."""
+        self.main.closing = True
+        await self.main.chat.stop()
+
     async def on_unmount(self) -> None:
-        """What has come of an answer is kept, the engine ends, jobs go on."""
-        main = self.main if self.screen_stack else None
-        if main is not None:
-            await main.chat.stop()
-            main.jobs.close()
-            await main.engines.close()
+        """The engine ends, jobs go on."""
+        self.main.closing = True
+        self.main.jobs.close()
+        await self.main.engines.close()
 
     def _keep_theme(self, name: str) -> None:
         with contextlib.suppress(LabError):

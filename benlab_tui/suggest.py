@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -56,8 +57,6 @@ def _commands(head: str, commands: Mapping[str, Command]) -> list[Suggestion]:
 
 
 def _choices(prefix: str, word: str, choices: Mapping[str, str]) -> list[Suggestion]:
-    if word in choices:
-        return []
     return [Suggestion(f"{prefix}{name} ", name, choices[name]) for name in _ranked(word, choices, lambda name: name)]
 
 
@@ -69,7 +68,7 @@ def _parameters(
     if equals:
         field = fields.get(name.replace("-", "_"), {})
         found = _ranked(value, {text: "" for text in _values(field)}, lambda text: text)
-        return [Suggestion(f"{prefix}{name}={text} ", text, _bounds(field)) for text in found if text != value]
+        return [Suggestion(f"{prefix}{name}={text} ", text, _bounds(field)) for text in found]
     used = {part.removeprefix("--").partition("=")[0].replace("-", "_") for part in typed}
     free = {name: field for name, field in fields.items() if name not in used}
     if command.rest and not word:
@@ -120,6 +119,7 @@ def _text(value: Any) -> str:
     return str(value) if isinstance(value, str) else json.dumps(value)
 
 
+@cache
 def _fields(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
     """Each field's JSON schema, references and optional types resolved to their one real kind."""
     schema = model.model_json_schema()

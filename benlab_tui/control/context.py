@@ -82,6 +82,7 @@ class ConsoleContext:
 
     def quit(self) -> None:
         """Closes the console; jobs go on."""
+        self.screen.closing = True
         self.screen.app.exit()
 
     async def cancel_job(self, job_id: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
@@ -43,7 +44,15 @@ class Desk(Screen[None]):
             lambda before, count: self.chats.messages(self.session.id, count, before),
             lambda after, count: self.chats.after(self.session.id, after, count),
         )
+        self.top = TopLine(id="top", markup=False)
+        self.pane = LabPane()
         self._told: set[str] = set()
+        self.closing = False
+
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]], group: str, exclusive: bool = True) -> None:
+        """Runs work beside the screen; once the console closes nothing new begins."""
+        if not self.closing:
+            self.run_worker(work(), group=group, exclusive=exclusive, exit_on_error=False)
 
     def stored(self, limit: int = PAGE * 2) -> list[Message]:
         """The session's last messages."""
@@ -112,7 +121,7 @@ class Desk(Screen[None]):
         """A job's card here and in the lab pane."""
         self.keep("card", f"{view.kind} {view.id}", job=view.id)
         await self.transcript.add(JobCard(view))
-        await self.query_one(LabPane).show_jobs([view])
+        await self.pane.show_jobs([view])
 
     async def show_experiment(self, result: dict[str, Any]) -> None:
         """An experiment's card."""
@@ -140,28 +149,27 @@ class Desk(Screen[None]):
 
     def show_busy(self, busy: bool) -> None:
         """Whether an answer is on its way."""
-        self.query_one(TopLine).busy = busy
+        self.top.busy = busy
 
     def show_engine(self) -> None:
         """Who answers, in the top line."""
-        top = self.query_one(TopLine)
-        top.engine, top.session = self.engines.label or self.engines.problem, self.session.title
+        self.top.engine, self.top.session = self.engines.label or self.engines.problem, self.session.title
 
     def refresh_lab(self) -> None:
         """Reads the lab folder again."""
-        self.run_worker(self._read_facts(), group="facts", exclusive=True)
+        self.spawn(self._read_facts, "facts")
 
     async def _read_facts(self) -> None:
         from benlab_tui.facts import facts
 
-        self.query_one(LabPane).show_facts(await asyncio.to_thread(facts, self.lab))
+        self.pane.show_facts(await asyncio.to_thread(facts, self.lab))
         self.refresh_bindings()
 
     async def reopen_engine(self) -> None:
         """Closes the engine, so that the next question finds the model that now is there."""
         if not self.chat.busy:
             await self.engines.close()
-            self.run_worker(self.open_engine(), group="engine", exclusive=True)
+            self.spawn(self.open_engine, "engine")
 
     async def open_engine(self) -> None:
         """Opens the engine ahead of the first question; a problem stands in the top line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -14,9 +15,7 @@ from textual.widgets import Footer
 from benlab_tui.screens.desk import FIRST, Desk
 from benlab_tui.text import one_line
 from benlab_tui.widgets.composer import Composer
-from benlab_tui.widgets.lab_pane import LabPane
 from benlab_tui.widgets.prompt import Prompt
-from benlab_tui.widgets.topline import TopLine
 from benlab_tui.widgets.turns import Turn, UserTurn
 from benlab_tui.widgets.welcome import Welcome
 
@@ -46,7 +45,7 @@ class MainScreen(Desk):
     _commands: dict[str, Command] | None = None
 
     def compose(self) -> ComposeResult:
-        yield TopLine(id="top", markup=False)
+        yield self.top
         with Horizontal(id="body"):
             with Vertical(id="chat"):
                 with self.transcript:
@@ -55,14 +54,14 @@ class MainScreen(Desk):
                     if not shown:
                         yield Welcome(self.lab)
                 yield Composer(self.suggest)
-            yield LabPane()
+            yield self.pane
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """The prompt is ready at once; everything else comes after the first paint."""
         self.query_one(Prompt).focus()
         self.show_engine()
-        self.call_after_refresh(lambda: self.run_worker(self._settle(), group="start"))
+        self.call_after_refresh(self.spawn, self._settle, "start")
 
     async def _settle(self) -> None:
         """After the first paint: the rest of the page, the jobs of former consoles, the engine, the commands."""
@@ -71,11 +70,11 @@ class MainScreen(Desk):
         self.refresh_lab()
         await asyncio.to_thread(self._load_commands)
         await self.find_jobs()
-        self.run_worker(self.open_engine(), group="engine", exclusive=True)
+        self.spawn(self.open_engine, "engine")
 
     async def find_jobs(self) -> None:
         """Shows the jobs that outlived a former console, or died with it."""
-        await self.query_one(LabPane).show_jobs(await self.jobs.find())
+        await self.pane.show_jobs(await self.jobs.find())
         self.refresh_lab()
 
     def _load_commands(self) -> dict[str, Command]:
@@ -96,19 +95,20 @@ class MainScreen(Desk):
         """A slash line is a command; anything else a question (`//` for one that starts with a slash)."""
         text = event.text.strip()
         if len(text) > LONGEST_MESSAGE:
-            self.notify(
-                f"the message has {len(text):,} characters, above the most, {LONGEST_MESSAGE:,}: shorten it",
-                severity="error",
-                markup=False,
+            return self._refuse(
+                text, f"the message has {len(text):,} characters, above the most, {LONGEST_MESSAGE:,}: shorten it"
             )
-            return
         if not text.startswith("/") and self.chat.busy:
-            self.notify("an answer is still on its way: esc stops it", markup=False)
-            return
-        prompt = self.query_one(Prompt)
-        prompt.remember(text)
-        prompt.clear_text()
+            return self._refuse(text, "an answer is still on its way: esc stops it")
+        self.query_one(Prompt).remember(text)
         await self.send(text)
+
+    def _refuse(self, text: str, why: str) -> None:
+        """Says why, and gives the text back where the prompt is still empty."""
+        self.notify(why, severity="warning", markup=False)
+        prompt = self.query_one(Prompt)
+        if not prompt.text:
+            prompt.take_back(text)
 
     async def send(self, text: str) -> None:
         """Shows what was sent and acts on it."""
@@ -124,7 +124,7 @@ class MainScreen(Desk):
         if command:
             from benlab_tui.control.slash import run_line
 
-            self.run_worker(run_line(self, text), group="commands", exit_on_error=False)
+            self.spawn(partial(run_line, self, text), "commands", exclusive=False)
         else:
             if self.session.title == "new chat":
                 self.session = self.chats.session(self.session.id) or self.session
@@ -144,7 +144,7 @@ class MainScreen(Desk):
         if await self.chat.stop():
             return
         if running := self.jobs.running():
-            self.run_worker(self._cancel_asked(running[0].kind, running[0].id), group="cancel", exclusive=True)
+            self.spawn(partial(self._cancel_asked, running[0].kind, running[0].id), "cancel")
             return
         self.query_one(Prompt).focus()
 
@@ -162,13 +162,13 @@ class MainScreen(Desk):
         """F2: which model answers."""
         from benlab_tui.screens.models import choose_model
 
-        self.run_worker(choose_model(self), group="pick", exclusive=True)
+        self.spawn(partial(choose_model, self), "pick")
 
     def action_sessions(self) -> None:
         """F3: earlier sessions, with search."""
         from benlab_tui.screens.sessions import choose_session
 
-        self.run_worker(choose_session(self), group="pick", exclusive=True)
+        self.spawn(partial(choose_session, self), "pick")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The offer to pull a base goes once one is here."""
@@ -207,7 +207,7 @@ class MainScreen(Desk):
         """A key on a turn."""
         from benlab_tui.control.edits import act
 
-        self.run_worker(act(self, event.turn, event.what), group="edits", exit_on_error=False)
+        self.spawn(partial(act, self, event.turn, event.what), "edits")
 
     async def open_session(self, session_id: int) -> None:
         """Shows another session."""

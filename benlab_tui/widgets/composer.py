@@ -60,7 +60,7 @@ class Composer(Vertical):
             )
         if found:
             options.highlighted = 0
-        self._tell()
+        self.prompt.completing = bool(found)
 
     @on(Prompt.Moved)
     def moved(self, event: Prompt.Moved) -> None:
@@ -69,13 +69,23 @@ class Composer(Vertical):
         options = self.query_one(Suggestions)
         options.highlighted = ((options.highlighted or 0) + event.step) % max(1, len(self._shown))
         self._chosen = True
-        self._tell()
 
     @on(Prompt.Completed)
     def completed(self, event: Prompt.Completed) -> None:
         """Puts the highlighted suggestion into the prompt."""
         event.stop()
         self._take(self.query_one(Suggestions).highlighted or 0)
+
+    @on(Prompt.Entered)
+    def entered(self, event: Prompt.Entered) -> None:
+        """Enter sends a whole command, and completes a part of one or a suggestion that was chosen."""
+        event.stop()
+        partial = " " not in event.text and all(item.label != event.text for item in self._shown)
+        if self._shown and (self._chosen or partial) and event.text == self.prompt.text:
+            self._take(self.query_one(Suggestions).highlighted or 0)
+        else:
+            # In the prompt's own turn: a message that its parent posts for it would not bubble past the parent.
+            self.prompt.call_next(self.prompt.send, event.text)
 
     @on(OptionList.OptionSelected)
     def clicked(self, event: OptionList.OptionSelected) -> None:
@@ -93,10 +103,3 @@ class Composer(Vertical):
         if 0 <= index < len(self._shown):
             self.prompt.put(self._shown[index].line)
             self.prompt.focus()
-
-    def _tell(self) -> None:
-        """Enter sends a whole command, and completes a part of one or a suggestion that was chosen."""
-        prompt = self.prompt
-        prompt.completing = bool(self._shown)
-        partial = " " not in prompt.text and all(item.label != prompt.text for item in self._shown)
-        prompt.takes_enter = prompt.completing and (self._chosen or partial)

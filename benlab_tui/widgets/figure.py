@@ -38,7 +38,6 @@ class FigurePlot(Vertical):
     def on_mount(self) -> None:
         """Draws the series."""
         if self.figure.matrix is not None:
-            self.styles.height = "auto"
             return
         plot = self.query_one(PlotWidget)
         plot.margin_top = 0

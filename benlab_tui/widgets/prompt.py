@@ -19,7 +19,7 @@ class Prompt(TextArea):
     """A text area that sends. Pastes are made inert; long ones stand as a mark until they are sent."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "Send", id="chat.send", priority=True),
+        Binding("enter", "send", "Send", id="chat.send"),
         Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", show=False, id="chat.newline"),
         Binding("tab", "complete", "Complete", show=False, id="chat.complete"),
         Binding("ctrl+z", "app.suspend_process", "Suspend", show=False, id="app.suspend"),
@@ -28,6 +28,13 @@ class Prompt(TextArea):
 
     class Sent(Message):
         """The person sent `text`."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Entered(Message):
+        """Enter on a slash line: `text` is sent, or a suggestion taken, as the list then stands."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -45,9 +52,6 @@ class Prompt(TextArea):
 
     completing = False
     """Whether the completion list is open; its keys then go there."""
-
-    takes_enter = False
-    """Whether enter takes the suggestion instead of sending."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -73,6 +77,10 @@ class Prompt(TextArea):
         self.text = text
         self.move_cursor(self.document.end)
 
+    def take_back(self, text: str) -> None:
+        """Shows a text that could not be sent; a long one as its mark."""
+        self.put(self._short(text))
+
     def set_history(self, history: list[str]) -> None:
         """What earlier consoles sent, before what this one did."""
         self.earlier = [*history, *self.earlier]
@@ -84,26 +92,44 @@ class Prompt(TextArea):
             self.earlier.append(text)
         self._place = len(self.earlier)
 
+    async def _on_key(self, event: events.Key) -> None:
+        """The prompt's own keys act here, in the order they were typed; as bindings they could overtake letters."""
+        if not event.is_printable:
+            active = self.screen.active_bindings.get(event.key)
+            action = active.binding.action if active is not None and active.node is self else ""
+            if action in ("send", "newline", "complete"):
+                event.stop()
+                event.prevent_default()
+                await self.run_action(action)
+                return
+        await super()._on_key(event)
+
     def action_send(self) -> None:
-        """Sends the text, or takes the chosen suggestion."""
-        if self.completing and self.takes_enter:
-            self.post_message(self.Completed())
-            return
-        text = self.text
+        """Sends the text; a slash line only after the list has had its say."""
+        if self.text.startswith("/"):
+            self.post_message(self.Entered(self.text))
+        else:
+            self.send(self.text)
+
+    def send(self, text: str) -> None:
+        """Posts the text, its pastes put in, and empties the prompt where it still holds that text."""
+        whole = text
         for mark, pasted in self._pastes.items():
-            text = text.replace(mark, pasted)
-        if text.strip():
-            self.post_message(self.Sent(text))
+            whole = whole.replace(mark, pasted)
+        if whole.strip():
+            if self.text == text:
+                self.clear_text()
+            self.post_message(self.Sent(whole))
 
     def action_newline(self) -> None:
         """Breaks the line."""
         self.insert("\n")
 
     def action_complete(self) -> None:
-        """Takes the suggestion where there is one, else goes to the next widget."""
+        """Takes the suggestion where there is one; from an empty prompt it goes to the next widget."""
         if self.completing:
             self.post_message(self.Completed())
-        else:
+        elif not self.text:
             self.screen.focus_next()
 
     def action_cursor_up(self, select: bool = False) -> None:
@@ -134,10 +160,13 @@ class Prompt(TextArea):
         """Inert text goes in; a long paste stands as a mark."""
         event.stop()
         event.prevent_default()
-        text = inert(event.text)
-        if len(text) > LARGEST_PASTE:
-            mark = f"[pasted text {len(self._pastes) + 1}: {len(text):,} characters]"
-            self._pastes[mark] = text
-            text = mark
-        if result := self._replace_via_keyboard(text, *self.selection):
+        if result := self._replace_via_keyboard(self._short(inert(event.text)), *self.selection):
             self.move_cursor(result.end_location)
+
+    def _short(self, text: str) -> str:
+        """The text, or the mark that stands for it."""
+        if len(text) <= LARGEST_PASTE:
+            return text
+        mark = f"[pasted text {len(self._pastes) + 1}: {len(text):,} characters]"
+        self._pastes[mark] = text
+        return mark

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from textual.containers import VerticalScroll
 from textual.widget import Widget
@@ -57,10 +58,10 @@ class Transcript(VerticalScroll, can_focus=False):
             messages = self._earlier(self.first, count)
             if not messages:
                 return
-            before = self.virtual_size.height
+            before, at_end = self.virtual_size.height, self.is_vertical_scroll_end
             await self.mount_all(self._widgets(messages), before=0)
             self.first = messages[0].id
-            self.call_after_refresh(self._keep_place, before)
+            self.call_after_refresh(self.anchor if at_end else partial(self._keep_place, before))
             if len(self.children) > MOST:
                 self.last = await self._prune(list(self.children)[MOST:], newest=True)
         finally:
@@ -73,10 +74,10 @@ class Transcript(VerticalScroll, can_focus=False):
         self._busy = True
         try:
             messages = self._later(self.last - 1, PAGE)
+            self.release_anchor()
             await self.mount_all(self._widgets(messages))
             self.last = messages[-1].id + 1 if len(messages) == PAGE else None
-            if len(self.children) > MOST:
-                await self._prune(list(self.children)[: len(self.children) - MOST])
+            self.call_after_refresh(self._prune_top)
         finally:
             self._busy = False
 
@@ -90,8 +91,19 @@ class Transcript(VerticalScroll, can_focus=False):
         elif self.last is not None and new_value >= self.max_scroll_y:
             self.run_worker(self.show_later(), group="window")
 
+    async def _prune_top(self) -> None:
+        """Lets the oldest go, once the newest have their heights; what is in view stays there."""
+        if len(self.children) > MOST:
+            before = self.virtual_size.height
+            await self._prune(list(self.children)[: len(self.children) - MOST])
+            self.call_after_refresh(self._keep_place, before)
+
     def _keep_place(self, before: int) -> None:
-        self.scroll_to(y=self.scroll_y + self.virtual_size.height - before, animate=False, force=True)
+        """The same turns stay in view. Never at the very end while more follows: scrolling on must be felt."""
+        place = self.scroll_y + self.virtual_size.height - before
+        if self.last is not None:
+            place = min(place, self.max_scroll_y - 1)
+        self.scroll_to(y=max(0, place), animate=False, force=True)
 
     def _widgets(self, messages: list[Message]) -> list[Widget]:
         return [widget for message in messages if (widget := self._make(message)) is not None]
