@@ -43,7 +43,9 @@ GGUF_NAMES = {
 }
 
 
-def write_base(path: Path, architecture: str, *, fused_qkv: bool = False, tied: bool = False, layers: int = LAYERS) -> Path:
+def write_base(
+    path: Path, architecture: str, *, fused_qkv: bool = False, tied: bool = False, layers: int = LAYERS
+) -> Path:
     """A GGUF file with the settings and weights that a converter looks at."""
     from gguf import GGUFWriter
 

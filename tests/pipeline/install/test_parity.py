@@ -1,0 +1,123 @@
+"""The tuned model through llama.cpp gives the same greedy text as transformers + peft.
+
+With an unquantised base every number is comparable: llama.cpp multiplies F16 weights with float32 adapters, and all
+tokens must agree. The default base is Q4_1, where llama.cpp rounds activations to 8 bits and training does not, so
+that near ties may fall the other way: there the receipt's bounds hold, and a wrong adapter breaks them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.bases import Base
+from pipeline.chat import EmbeddedServer
+from pipeline.install import receipt
+from pipeline.install.receipt import Receipt, with_end
+from pipeline.install.reference import Reference
+from pipeline.lab import Lab
+from pipeline.modelfile import load
+
+PROMPTS = [[{"role": "system", "content": load().system}, {"role": "user", "content": p}] for p in receipt._PROMPTS]
+
+
+def write_unquantised(source: Path, target: Path) -> Path:
+    """The same model with F16 matrices and float32 vectors."""
+    from gguf import GGUFReader, GGUFWriter, dequantize
+
+    reader = GGUFReader(source)
+    writer = GGUFWriter(target, "llama")
+    for key, field in reader.fields.items():
+        if not key.startswith("GGUF.") and key != "general.architecture":
+            inner = field.types[-1] if len(field.types) > 1 else None
+            writer.add_key_value(key, field.contents(), field.types[0], inner)
+    for tensor in reader.tensors:
+        values = dequantize(tensor.data, tensor.tensor_type).reshape([int(n) for n in tensor.shape[::-1]])
+        writer.add_tensor(tensor.name, values.astype(np.float32 if values.ndim == 1 else np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return target
+
+
+@pytest.fixture(scope="module")
+def reference(cache_lab: Lab, base: Base, small_adapter: Path) -> Reference:
+    return Reference(cache_lab, base, small_adapter)
+
+
+def test_the_greedy_texts_of_eight_prompts_are_the_same(
+    reference: Reference, base: Base, small_adapter_gguf: Path, tmp_path: Path
+) -> None:
+    plain = dataclasses.replace(base, path=write_unquantised(base.path, tmp_path / "f16.gguf"))
+    with EmbeddedServer.start(plain, [small_adapter_gguf], parallel=1, context=1024) as server:
+        changed = 0
+        for messages in PROMPTS:
+            prompt = reference.prompt_tokens(messages)
+            assert server.tokenize(server.render(messages)) == prompt
+            answer = server.complete(messages, n_predict=24)
+            served = with_end(answer, reference.tokenizer.eos_token_id)
+            found = reference.agreement(prompt, served)
+            assert found.best == served, f"{messages[-1]['content']}: {found.gaps}"
+            changed += server.complete(messages, n_predict=6, adapter=False)["tokens"] != answer["tokens"][:6]
+        assert changed >= 4
+
+
+def test_greedy_generation_of_transformers_is_what_the_forward_pass_says(reference: Reference) -> None:
+    """The receipt's shortcut, one pass over the served tokens, agrees with real generation."""
+    import torch
+
+    prompt = reference.prompt_tokens(PROMPTS[0])
+    with torch.inference_mode():
+        made = reference._model.generate(
+            torch.tensor([prompt]), max_new_tokens=8, do_sample=False, temperature=None, top_p=None, use_cache=True
+        )[0, len(prompt) :].tolist()
+    assert reference.agreement(prompt, made).best == made
+
+
+def measured(lab: Lab, base: Base, adapter: Path, gguf: Path) -> Receipt:
+    server = EmbeddedServer(base, [gguf], parallel=1, context=1024)
+    with server:
+        *_, last = receipt.measure(lab, base, adapter, server, load().system)
+    assert isinstance(last, Receipt)
+    return last
+
+
+def test_a_receipt_tells_a_wrong_adapter_and_says_which_step(
+    base: Base,
+    cache_lab: Lab,
+    reference: Reference,
+    small_adapter: Path,
+    small_adapter_gguf: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On the quantised default base: the right adapter passes; one that changes nothing, or negates itself, does not."""
+    monkeypatch.setattr(receipt, "Reference", lambda *_: reference)
+    monkeypatch.setattr(receipt, "TOKENS", 16)
+    good = measured(cache_lab, base, small_adapter, small_adapter_gguf)
+    assert good.passed, good.failures
+    assert good.prompts_equal == 8 and good.base_precision == "Q4_1"
+    for factor, words in ((0.0, "changes no answer"), (-4.0, "greedy agreement")):
+        bad = measured(cache_lab, base, small_adapter, _scaled(small_adapter_gguf, tmp_path / f"{factor}.gguf", factor))
+        assert any(words in failure for failure in bad.failures), bad.failures
+
+
+def _scaled(source: Path, target: Path, factor: float) -> Path:
+    from gguf import GGUFReader, GGUFWriter
+
+    writer = GGUFWriter(target, "llama")
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 8.0)
+    for tensor in GGUFReader(source).tensors:
+        values = np.array(tensor.data)
+        writer.add_tensor(tensor.name, values * np.float32(factor) if tensor.name.endswith("lora_b") else values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return target
