@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 from textual.widget import Widget
 
-from benlab_tui.control.chat import Chat
-from benlab_tui.control.engines import Engines
-from benlab_tui.control.jobs import Jobs
-from benlab_tui.watch import JobView
-from benlab_tui.widgets.job_card import JobCard
 from benlab_tui.widgets.lab_pane import LabPane
 from benlab_tui.widgets.topline import TopLine
 from benlab_tui.widgets.transcript import PAGE, Transcript
@@ -22,7 +18,10 @@ from pipeline.chats import Chats, Message, Session
 from pipeline.errors import LabError
 
 if TYPE_CHECKING:
-    from benlab_tui.control.engines import Opener
+    from benlab_tui.control.chat import Chat
+    from benlab_tui.control.engines import Engines, Opener
+    from benlab_tui.control.jobs import Jobs
+    from benlab_tui.watch import JobView
     from pipeline.lab import Lab
 
 FIRST = 4
@@ -36,9 +35,7 @@ class Desk(Screen[None]):
         super().__init__()
         self.lab, self.chats = lab, chats
         self.session: Session = chats.newest() or chats.start()
-        self.jobs = Jobs(lab, self.job_changed)
-        self.engines = Engines(lab, opener, chats.recall("model", "auto"))
-        self.chat = Chat(self)  # type: ignore[arg-type]
+        self._opener = opener
         self.transcript = Transcript(
             self.widget_of,
             lambda before, count: self.chats.messages(self.session.id, count, before),
@@ -48,6 +45,29 @@ class Desk(Screen[None]):
         self.pane = LabPane()
         self._told: set[str] = set()
         self.closing = False
+
+    # What the first paint does without is imported and made when it is first used.
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The lab's jobs."""
+        from benlab_tui.control.jobs import Jobs
+
+        return Jobs(self.lab, self.job_changed)
+
+    @cached_property
+    def engines(self) -> Engines:
+        """The engine in use."""
+        from benlab_tui.control.engines import Engines
+
+        return Engines(self.lab, self._opener, self.chats.recall("model", "auto"))
+
+    @cached_property
+    def chat(self) -> Chat:
+        """Who answers questions."""
+        from benlab_tui.control.chat import Chat
+
+        return Chat(self)  # type: ignore[arg-type]
 
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]], group: str, exclusive: bool = True) -> None:
         """Runs work beside the screen; once the console closes nothing new begins."""
@@ -79,6 +99,8 @@ class Desk(Screen[None]):
             from benlab_tui.widgets.experiment_card import ExperimentCard
 
             return ExperimentCard(message.meta["result"], message.id)
+        from benlab_tui.widgets.job_card import JobCard
+
         view = self.jobs.views.get(str(message.meta.get("job")))
         return JobCard(view) if view else NoteTurn(message.content, message_id=message.id)
 
@@ -119,6 +141,8 @@ class Desk(Screen[None]):
 
     async def show_job(self, view: JobView) -> None:
         """A job's card here and in the lab pane."""
+        from benlab_tui.widgets.job_card import JobCard
+
         self.keep("card", f"{view.kind} {view.id}", job=view.id)
         await self.transcript.add(JobCard(view))
         await self.pane.show_jobs([view])
@@ -132,6 +156,8 @@ class Desk(Screen[None]):
 
     def job_changed(self, view: JobView) -> None:
         """Draws every card of the job again."""
+        from benlab_tui.widgets.job_card import JobCard
+
         for card in self.query(JobCard):
             if card.view is view:
                 card.refresh_view()

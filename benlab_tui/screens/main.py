@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from benlab_tui.suggest import Suggestion
 
 LONGEST_MESSAGE = 200_000
+WIDE = 110
+"""Columns from which the lab pane stands beside the chat."""
 
 
 class MainScreen(Desk):
     """Lays out the console and turns keys into actions."""
 
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (110, "-wide")]  # type: ignore[misc]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", id="app.help"),
         Binding("f2", "models", "Model", id="chat.model"),
@@ -45,6 +46,7 @@ class MainScreen(Desk):
     _commands: dict[str, Command] | None = None
 
     def compose(self) -> ComposeResult:
+        self._fit(self.app.size.width)
         yield self.top
         with Horizontal(id="body"):
             with Vertical(id="chat"):
@@ -55,16 +57,26 @@ class MainScreen(Desk):
                         yield Welcome(self.lab)
                 yield Composer(self.suggest)
             yield self.pane
-        yield Footer(compact=True)
+        yield Vertical(id="foot")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The lab pane needs width."""
+        self._fit(event.size.width)
+
+    def _fit(self, width: int) -> None:
+        self.set_class(width >= WIDE, "-wide")
+        self.set_class(width < WIDE, "-narrow")
 
     def on_mount(self) -> None:
         """The prompt is ready at once; everything else comes after the first paint."""
         self.query_one(Prompt).focus()
-        self.show_engine()
+        self.top.session = self.session.title
         self.call_after_refresh(self.spawn, self._settle, "start")
 
     async def _settle(self) -> None:
         """After the first paint: the rest of the page, the jobs of former consoles, the engine, the commands."""
+        await self.query_one("#foot").mount(Footer(compact=True))
+        await self.pane.fill()
         self.query_one(Prompt).set_history(self.chats.prompts())
         await self.transcript.show_earlier()
         self.refresh_lab()

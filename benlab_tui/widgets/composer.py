@@ -30,11 +30,11 @@ class Composer(Vertical):
     def __init__(self, suggest: Suggest) -> None:
         super().__init__(id="composer")
         self._suggest = suggest
+        self._options = Suggestions(id="suggestions", compact=True)
         self._shown: list[Suggestion] = []
         self._chosen = False
 
     def compose(self) -> ComposeResult:
-        yield Suggestions(id="suggestions", compact=True)
         yield Prompt()
 
     @property
@@ -51,7 +51,12 @@ class Composer(Vertical):
     def show(self, found: list[Suggestion]) -> None:
         """Shows these suggestions, or hides the list where there is none."""
         self._shown, self._chosen = found, False
-        options = self.query_one(Suggestions)
+        self.prompt.completing = bool(found)
+        options = self._options
+        if not options.is_attached:
+            if not found:
+                return
+            self.mount(options, before=0)
         options.set_class(bool(found), "-open")
         if found or options.option_count:
             width = max((len(item.label) for item in found), default=0) + 2
@@ -60,13 +65,12 @@ class Composer(Vertical):
             )
         if found:
             options.highlighted = 0
-        self.prompt.completing = bool(found)
 
     @on(Prompt.Moved)
     def moved(self, event: Prompt.Moved) -> None:
         """Moves the highlight; enter takes the suggestion from then on."""
         event.stop()
-        options = self.query_one(Suggestions)
+        options = self._options
         options.highlighted = ((options.highlighted or 0) + event.step) % max(1, len(self._shown))
         self._chosen = True
 
@@ -74,7 +78,7 @@ class Composer(Vertical):
     def completed(self, event: Prompt.Completed) -> None:
         """Puts the highlighted suggestion into the prompt."""
         event.stop()
-        self._take(self.query_one(Suggestions).highlighted or 0)
+        self._take(self._options.highlighted or 0)
 
     @on(Prompt.Entered)
     def entered(self, event: Prompt.Entered) -> None:
@@ -82,7 +86,7 @@ class Composer(Vertical):
         event.stop()
         partial = " " not in event.text and all(item.label != event.text for item in self._shown)
         if self._shown and (self._chosen or partial) and event.text == self.prompt.text:
-            self._take(self.query_one(Suggestions).highlighted or 0)
+            self._take(self._options.highlighted or 0)
         else:
             # In the prompt's own turn: a message that its parent posts for it would not bubble past the parent.
             self.prompt.call_next(self.prompt.send, event.text)

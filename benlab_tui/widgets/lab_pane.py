@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
+from typing import TYPE_CHECKING
+
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
 from benlab_tui.text import inert
-from benlab_tui.watch import JobView
-from benlab_tui.widgets.job_card import JobCard
+
+if TYPE_CHECKING:
+    from benlab_tui.watch import JobView
 
 _MOST_JOBS = 6
 
@@ -21,10 +23,10 @@ class LabPane(VerticalScroll, can_focus=False):
         super().__init__(id="lab-pane")
         self._facts = Static("", markup=False, id="facts")
 
-    def compose(self) -> ComposeResult:
-        yield self._facts
-        yield Static("Jobs", classes="heading", markup=False)
-        yield Static(Content.styled("none yet", "$foreground-muted"), id="no-jobs", markup=False)
+    async def fill(self) -> None:
+        """Mounts what the pane holds, once the first paint is done."""
+        none = Static(Content.styled("none yet", "$foreground-muted"), id="no-jobs", markup=False)
+        await self.mount(self._facts, Static("Jobs", classes="heading", markup=False), none)
 
     def show_facts(self, facts: dict[str, str]) -> None:
         """A line a fact; names are padded to one width."""
@@ -38,6 +40,8 @@ class LabPane(VerticalScroll, can_focus=False):
 
     async def show_jobs(self, views: list[JobView]) -> None:
         """Adds cards for jobs that have none, and drops the oldest that have ended."""
+        from benlab_tui.widgets.job_card import JobCard
+
         known = {card.view.id: card for card in self.query(JobCard)}
         self.query_one("#no-jobs").display = not views and not known
         for view in sorted(views, key=lambda view: view.started):
@@ -47,9 +51,3 @@ class LabPane(VerticalScroll, can_focus=False):
         ended = [card for card in known.values() if card.view.state != "running"]
         for card in sorted(ended, key=lambda card: card.view.started)[: max(0, len(known) - _MOST_JOBS)]:
             await card.remove()
-
-    def refresh_job(self, view: JobView) -> None:
-        """Draws the job's card again."""
-        for card in self.query(JobCard):
-            if card.view is view:
-                card.refresh_view()
