@@ -19,6 +19,7 @@ from pipeline.train import checkpoint, precision
 from pipeline.train.checkpoint import State
 from pipeline.train.control import Control
 from pipeline.train.forward import SharedPrefixLoss
+from pipeline.train.fused import FusedLoss, fits
 from pipeline.train.loop import Training, train
 from pipeline.train.model import add_adapters, load_model, load_tokenizer, trainable
 from pipeline.train.params import Recipe, TrainParams
@@ -157,14 +158,15 @@ def _prepare(
     yield Note(f"computing on {device} in {why}")
     model = load_model(lab, base, dtype, params.load_in_4bit).to(device)
     peft_model = add_adapters(model, recipe.lora_r, recipe.lora_alpha, recipe.lora_dropout, recipe.target_modules, base)
-    accelerator = Accelerator(mixed_precision="bf16" if dtype == torch.bfloat16 else "no")
+    by_hand = fits(peft_model) and not params.load_in_4bit
+    accelerator = Accelerator(mixed_precision="bf16" if dtype == torch.bfloat16 and not by_hand else "no")
     adapters = trainable(peft_model)
     state = State(micro=recipe.per_device_train_batch_size)
     return Training(
         run=run,
         schedule=Schedule(tokens, recipe, params.seed, accelerator.num_processes),
         validation=validation,
-        loss=SharedPrefixLoss(peft_model),
+        loss=FusedLoss(peft_model, dtype) if by_hand else SharedPrefixLoss(peft_model),
         adapters=adapters,
         accelerator=accelerator,
         control=Control(run),

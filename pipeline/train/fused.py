@@ -1,0 +1,231 @@
+"""The loss of one batch and its gradients for Llama-like models, written out by hand for CPUs.
+
+What `forward.SharedPrefixLoss` computes through transformers and autograd, this computes with few passes
+over memory; a test holds both to the same loss and the same gradients. The savings, all exact:
+
+- rows: the batch is one matrix, [prefix][sample 1, padded][sample 2, padded]…; the prefix is there once.
+  Causality alone hides the padding: no real token looks at what stands right of it.
+- products: q, k, v (and gate, up) with their adapters' A are one matrix product; the gradient of the
+  input is one product, too, with [W; A] as it stands: dx = [dy | s dy B] [W; A].
+- frozen weights get no gradient; nothing is computed below the first layer's adapters.
+- the norm's weight and the 1/sqrt(head size) of the attention are folded into the frozen weights.
+- attention is plain matrix products: for sequences of hundreds of tokens the probabilities fit in memory, and on
+  CPUs this was measured 5 times as fast as torch's flash attention for bf16.
+- the vocabulary's logits are made for answer tokens alone, some hundred at a time.
+
+LoRA: Hu et al. 2021 (y = W x + s B A x). Rotary positions: Su et al. 2021.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.train.attention import Attention, Heads, Rotary
+from pipeline.train.batches import Batch
+from pipeline.train.projection import Projection
+
+_MODELS = frozenset({"llama", "mistral", "qwen2"})
+_HEAD_ROWS = 256
+"""Answer tokens whose logits are in memory together: 25 MB in bf16 for 49,152 words."""
+
+
+def fits(model: Any) -> bool:
+    """Whether this file can stand for the peft model: its architecture, plain LoRA, on a CPU."""
+    config, base = model.config, model.get_base_model()
+    plain = (
+        config.model_type in _MODELS
+        and config.hidden_act == "silu"
+        and not getattr(config, "use_sliding_window", False)
+        and not getattr(config, "sliding_window", None)
+        and not getattr(config, "mlp_bias", False)
+    )
+    lora = model.peft_config["default"]
+    return plain and not lora.lora_dropout and next(base.parameters()).device.type == "cpu"
+
+
+class FusedLoss(nn.Module):
+    """Sum of the answer tokens' cross entropies (nats) of a batch; `model` is a peft model that `fits`.
+
+    The frozen weights move in here, in `dtype`: the peft model keeps the adapters and their names.
+    """
+
+    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.model = model
+        self.dtype = dtype
+        inner = model.get_base_model().model
+        config = model.config
+        self.eps = float(config.rms_norm_eps)
+        self.rotary = Rotary(inner.rotary_emb, dtype)
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        heads = Heads(config.num_attention_heads, config.num_key_value_heads, size)
+        self.layers = [_Layer(layer, heads, self.eps, dtype) for layer in inner.layers]
+        self.embedding = inner.embed_tokens.weight.detach().to(dtype)
+        self.norm = inner.norm.weight.detach().to(dtype)
+        head = model.get_base_model().get_output_embeddings().weight
+        tied = head is inner.embed_tokens.weight
+        self.head = self.embedding if tied else head.detach().to(dtype)
+        self._release(model)
+        self.adapters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The summed loss; differentiable with respect to the adapters alone."""
+        return _Loss.apply(self, batch, *self.adapters)
+
+    @torch.no_grad()
+    def compute(self, batch: Batch, with_gradients: bool) -> tuple[Tensor, dict[int, Tensor]]:
+        """(summed loss, gradient of each adapter by `id`); no gradients without `with_gradients`."""
+        prefix, (samples, width) = len(batch.prefix), batch.ids.shape
+        ids = torch.cat([torch.tensor(batch.prefix, dtype=torch.long), batch.ids.flatten()])
+        attention = Attention(prefix, samples, width, self.rotary, self.dtype)
+        x = self.embedding[ids]
+        for layer in self.layers:
+            layer.refresh()
+            x = layer.forward(x, attention, with_gradients)
+        rows, targets = _answer_rows(batch, prefix)
+        loss, upward = self._head(x[rows], ids[targets], with_gradients)
+        gradients: dict[int, Tensor] = {}
+        if with_gradients:
+            dx = torch.zeros_like(x)
+            dx[rows] = upward
+            for layer in reversed(self.layers):
+                dx = layer.backward(dx, attention, gradients, lowest=layer is self.layers[0])
+        return loss, gradients
+
+    def _head(self, states: Tensor, targets: Tensor, with_gradients: bool) -> tuple[Tensor, Tensor]:
+        """(summed cross entropy, gradient of `states`), some rows at a time."""
+        total = torch.zeros((), dtype=torch.float64)
+        upward = torch.empty_like(states)
+        for start in range(0, len(states), _HEAD_ROWS):
+            part, aim = states[start : start + _HEAD_ROWS], targets[start : start + _HEAD_ROWS]
+            normed, inverse = normalize(part, self.eps)
+            logits = (normed * self.norm) @ self.head.t()
+            if not with_gradients:
+                total += nn.functional.cross_entropy(logits.float(), aim, reduction="sum").double()
+                continue
+            chosen = logits.gather(1, aim[:, None]).float()
+            probabilities = torch.softmax(logits, dim=-1, out=logits)
+            total -= probabilities.gather(1, aim[:, None]).float().clamp_min(1e-37).log().double().sum()
+            del chosen
+            probabilities[torch.arange(len(aim)), aim] -= 1
+            down = (probabilities @ self.head) * self.norm
+            upward[start : start + _HEAD_ROWS] = normalize_backward(down, normed, inverse)
+        return total, upward
+
+    @staticmethod
+    def _release(model: Any) -> None:
+        """Frees the frozen weights of the layers, which now live in the projections."""
+        for name, parameter in model.named_parameters():
+            if not parameter.requires_grad and ".layers." in name:
+                parameter.data = parameter.data.new_empty(0)
+
+
+class _Loss(torch.autograd.Function):
+    """Hands the written-out gradients to autograd, so that the loop sees an ordinary module."""
+
+    @staticmethod
+    def forward(ctx: Any, fused: FusedLoss, batch: Batch, *adapters: Tensor) -> Tensor:
+        wanted = any(ctx.needs_input_grad)
+        loss, gradients = fused.compute(batch, with_gradients=wanted)
+        ctx.gradients = [gradients.get(id(adapter)) for adapter in fused.adapters]
+        return loss.float()
+
+    @staticmethod
+    def backward(ctx: Any, *upward: Tensor) -> tuple[Tensor | None, ...]:
+        scale = float(upward[0])
+        found = ctx.gradients
+        del ctx.gradients
+        return (None, None, *(None if gradient is None else gradient.mul_(scale) for gradient in found))
+
+
+class _Layer:
+    """One decoder layer: x + O(attention(QKV(norm x))), then x + Down(silu(Gate) * Up)(norm x)."""
+
+    def __init__(self, layer: Any, heads: Heads, eps: float, dtype: torch.dtype) -> None:
+        attention, mlp = layer.self_attn, layer.mlp
+        self.heads, self.eps = heads, eps
+        scale = heads.size**-0.5
+        self.qkv = Projection(
+            [attention.q_proj, attention.k_proj, attention.v_proj],
+            dtype,
+            layer.input_layernorm.weight,
+            [scale, 1.0, 1.0],
+        )
+        self.out = Projection([attention.o_proj], dtype)
+        self.gate_up = Projection([mlp.gate_proj, mlp.up_proj], dtype, layer.post_attention_layernorm.weight)
+        self.down = Projection([mlp.down_proj], dtype)
+        self.inner = mlp.gate_proj.out_features
+        self.kept: tuple[Any, ...] = ()
+
+    def refresh(self) -> None:
+        """Takes over the adapters' present values."""
+        for projection in (self.qkv, self.out, self.gate_up, self.down):
+            projection.refresh()
+
+    def forward(self, x: Tensor, attention: Attention, keep: bool) -> Tensor:
+        """The layer's output (rows × width), a new tensor."""
+        normed, inverse = normalize(x, self.eps)
+        qkv, low_qkv = self.qkv.forward(normed)
+        mixed, attended = attention.forward(qkv, self.heads, keep)
+        out, low_out = self.out.forward(mixed)
+        x = x + out
+        normed_mlp, inverse_mlp = normalize(x, self.eps)
+        gate_up, low_gate_up = self.gate_up.forward(normed_mlp)
+        gate, up = gate_up[:, : self.inner], gate_up[:, self.inner :]
+        down, low_down = self.down.forward(nn.functional.silu(gate).mul_(up))
+        if keep:
+            self.kept = (
+                (normed, inverse, low_qkv, attended, mixed, low_out),
+                (normed_mlp, inverse_mlp, gate_up, low_gate_up, low_down),
+            )
+        return x.add_(down)
+
+    def backward(self, dx: Tensor, attention: Attention, gradients: dict[int, Tensor], lowest: bool) -> Tensor:
+        """The gradient of the layer's input (`dx` is changed in place); adds the adapters' to `gradients`."""
+        (normed, inverse, low_qkv, attended, mixed, low_out), mlp = self.kept
+        self.kept = ()
+        self._mlp_backward(dx, mlp, gradients)
+        d_mixed = self.out.backward(self.out.filled(dx), mixed, low_out, gradients)
+        d_qkv = attention.backward(d_mixed, attended, self.heads, self.qkv.buffer(len(dx)))
+        d_normed = self.qkv.backward(d_qkv, normed, low_qkv, gradients, with_input=not lowest)
+        return dx if lowest else dx.add_(normalize_backward(d_normed, normed, inverse))
+
+    def _mlp_backward(self, dx: Tensor, kept: tuple[Any, ...], gradients: dict[int, Tensor]) -> None:
+        """Adds the gradient through the MLP to `dx`. silu(gate) is computed again: cheaper than keeping it."""
+        normed, inverse, gate_up, low_gate_up, low_down = kept
+        gate, up = gate_up[:, : self.inner], gate_up[:, self.inner :]
+        swished = nn.functional.silu(gate)
+        d_product = self.down.backward(self.down.filled(dx), swished * up, low_down, gradients)
+        d_gate_up = self.gate_up.buffer(len(dx))
+        torch.mul(d_product, swished, out=d_gate_up[:, self.inner : 2 * self.inner])
+        torch.ops.aten.silu_backward.grad_input(d_product.mul_(up), gate, grad_input=d_gate_up[:, : self.inner])
+        d_normed = self.gate_up.backward(d_gate_up, normed, low_gate_up, gradients)
+        dx.add_(normalize_backward(d_normed, normed, inverse))
+
+
+def normalize(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """(x / rms(x) by rows in x's type, 1 / rms(x) as float32 column). RMSNorm without its weight."""
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+    inverse = torch.rsqrt(norm.square_().div_(x.shape[-1]).add_(eps))
+    return torch.mul(x, inverse, out=torch.empty_like(x)), inverse
+
+
+def normalize_backward(upward: Tensor, normed: Tensor, inverse: Tensor) -> Tensor:
+    """Gradient of `normalize`'s input: (g - y mean(g y)) / rms. Changes `upward`."""
+    mean = (upward * normed).sum(-1, keepdim=True, dtype=torch.float32).div_(-upward.shape[-1])
+    return torch.addcmul(upward, normed, mean.to(upward.dtype), out=upward).mul_(inverse.to(upward.dtype))
+
+
+def _answer_rows(batch: Batch, prefix: int) -> tuple[Tensor, Tensor]:
+    """(rows whose state predicts an answer token, rows of those tokens)."""
+    width = batch.ids.shape[1]
+    targets = torch.cat(
+        [
+            torch.arange(prefix + i * width + length - answer, prefix + i * width + length)
+            for i, (length, answer) in enumerate(zip(batch.lengths, batch.answers, strict=True))
+        ]
+    )
+    return targets - 1, targets
