@@ -18,7 +18,7 @@ from pipeline.data.paths import validation_path
 from pipeline.data.reader import BadLine, read_good
 from pipeline.data.recipes import counts
 from pipeline.data.regions import TRAIN, VALIDATION
-from pipeline.data.samples import make
+from pipeline.data.samples import Keep, make
 from pipeline.data.source import InProcess, OverApi, Source
 from pipeline.data.writer import read_manifest, write_dataset
 from pipeline.errors import DataError
@@ -52,7 +52,7 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
     yield from _own_lines(lab, params, parts)
     source: Source = OverApi(params.api, params.api_token) if params.api else InProcess()
     try:
-        yield from _generate(wanted, params.seed, source, parts)
+        yield from _generate(wanted, params.seed, source, parts, lab.notebook().put_many)
     finally:
         source.close()
     new = parts.train[kept:]
@@ -129,7 +129,7 @@ def _owned(sample: Sample, name: str) -> Sample:
     return Sample(sample.instruction, sample.input, sample.output, meta)
 
 
-def _generate(wanted: dict[str, int], seed: int, source: Source, parts: _Parts) -> Iterator[Event]:
+def _generate(wanted: dict[str, int], seed: int, source: Source, parts: _Parts, keep: Keep) -> Iterator[Event]:
     """The lab's own samples of every kind; validation lines take turns over the kinds that are wanted."""
     kinds = {kind: count for kind, count in wanted.items() if kind != "validation" and count}
     total, done = sum(wanted.values()), 0
@@ -137,7 +137,7 @@ def _generate(wanted: dict[str, int], seed: int, source: Source, parts: _Parts) 
     for region, plan, target in ((VALIDATION, held, parts.validation), (TRAIN, kinds, parts.train)):
         for kind, count in plan.items():
             yield Progress("generate", done, total, kind)
-            made = make(kind, count, seed, region, source, parts.seen)
+            made = make(kind, count, seed, region, source, parts.seen, keep)
             before = len(target)
             while some := list(islice(made, BAR_STEP)):
                 target += some

@@ -87,7 +87,6 @@ def _checked(name: str, raw: dict[str, Any]) -> Recipe:
 def counts(params: GenerateParams) -> dict[str, int]:
     """How many samples of each kind, and of `validation`; given options win over the recipe. Raises BadInput."""
     recipe = load_recipe(params.recipe or "default")
-    given = params.model_fields_set
     wanted = {
         "phase": 4 * params.n_per_phase,
         "tri": params.n_tri,
@@ -95,7 +94,8 @@ def counts(params: GenerateParams) -> dict[str, int]:
         "replay_drift": params.n_replay_drift,
     }
     for kind, option in zip(GUIDE_KINDS, ("n_per_phase", "n_tri", "n_discovery", "n_replay_drift"), strict=True):
-        if kind in recipe.counts and option not in given:
+        # A value that equals the default counts as not given: a job's options arrive with every field filled in.
+        if kind in recipe.counts and guide_default(option) == getattr(params, option):
             wanted[kind] = recipe.counts[kind]
     exact = {kind: value for kind, value in recipe.counts.items() if kind in FURTHER}
     exact |= {kind: value for kind in FURTHER if (value := getattr(params, f"n_{kind}")) is not None}
@@ -106,6 +106,11 @@ def counts(params: GenerateParams) -> dict[str, int]:
     validation = params.n_validation if params.n_validation is not None else recipe.counts.get("validation")
     wanted["validation"] = min(200, max(16, total // 20)) if validation is None else validation
     return wanted
+
+
+def guide_default(option: str) -> int:
+    """The default of one of the guide's counts."""
+    return int(GenerateParams.model_fields[option].default)
 
 
 def _shared(extra: int, shares: dict[str, float], exact: dict[str, int]) -> dict[str, int]:

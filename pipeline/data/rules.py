@@ -64,6 +64,16 @@ def strength(results: Results, feature: str) -> str:
     return "strong" if value >= 0.5 else "weak" if value >= 0.2 else "gone"
 
 
+HIGH_FROM = {"transverse": 0.8, "zz_nearest": 0.5, "string_order": 0.06}
+"""Above which value a feature marks its phase: between what that phase shows and what the others do."""
+
+
+@rule("level")
+def level(results: Results, feature: str) -> str:
+    """high from the feature's own mark on, low below."""
+    return "high" if shown(results[0], feature) >= HIGH_FROM[feature] else "low"
+
+
 @rule("entanglement")
 def entanglement(results: Results, feature: str) -> str:
     """low below one bit at the middle cut, moderate below three, high from there on."""

@@ -6,7 +6,7 @@ lines = generate_phase_samples(n_per_phase=40)     # dicts with instruction, inp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -18,29 +18,34 @@ from pipeline.data.line import Sample
 from pipeline.data.regions import PHASES, TRAIN, Region
 from pipeline.data.source import InProcess, Source, run_all
 
+Keep = Callable[[list[dict[str, Any]]], object]
+
 CHUNK = 400
 """Cases planned, run and written at once."""
 TRIES = 4
 """A kind gives up after this many planned cases for each sample asked for: it has nothing new to say."""
 
 
-def make(kind: str, count: int, seed: int, region: Region, source: Source, seen: Seen) -> Iterator[Sample]:
-    """Up to `count` samples of a kind that `seen` has not met, in a fixed order."""
+def make(
+    kind: str, count: int, seed: int, region: Region, source: Source, seen: Seen, keep: Keep = list
+) -> Iterator[Sample]:
+    """Up to `count` samples of a kind that `seen` has not met, in a fixed order; `keep` is given every result."""
     done = index = 0
     while done < count and index < TRIES * count + 100:
         size = min(CHUNK, count - done)
-        for sample in _chunk(kind, range(index, index + size), seed, region, source):
+        for sample in _chunk(kind, range(index, index + size), seed, region, source, keep):
             if done < count and seen.take(sample):
                 done += 1
                 yield sample
         index += size
 
 
-def _chunk(name: str, indices: range, seed: int, region: Region, source: Source) -> Iterator[Sample]:
+def _chunk(name: str, indices: range, seed: int, region: Region, source: Source, keep: Keep) -> Iterator[Sample]:
     kind = KINDS[name]
     streams = [stream(seed, name, region, index) for index in indices]
     cases = [kind.plan(rng, region, index) for rng, index in zip(streams, indices, strict=True)]
     found = dict(run_all(source, [run for case in cases for run in case.runs]))
+    keep(list(found.values()))
     for rng, case in zip(streams, cases, strict=True):
         words = Words()
         results = [found[run.key] for run in case.runs]

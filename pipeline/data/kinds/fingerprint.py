@@ -10,26 +10,27 @@ from pipeline.data.kinds.base import Case, Draft, Result, kind
 from pipeline.data.regions import PHASES, Region, draw
 from pipeline.data.wordings import fingerprint_text, pick
 
-EVIDENCE = {
-    "ising_symmetry_breaking": ("zz_nearest", "string_order"),
-    "spt_cluster": ("string_order", "zz_nearest"),
-    "trivial_product": ("transverse", "zz_nearest"),
-    "pseudorandom": ("entropy_final", "transverse"),
-}
-"""The two features that give each phase away, the stronger one first."""
+EVIDENCE = ("transverse", "zz_nearest", "string_order")
+"""The features that tell the phases apart, each the mark of one phase; pseudorandom has none of them."""
 REASON = {
-    "ising_symmetry_breaking": "neighbouring spins align",
-    "spt_cluster": "the order is hidden in the string",
-    "trivial_product": "the spins follow the field",
-    "pseudorandom": "the gates scramble",
+    "ising_symmetry_breaking": "since neighbouring spins align",
+    "spt_cluster": "since the order is hidden in the string",
+    "trivial_product": "since the spins follow the field",
+    "pseudorandom": "since no order is left",
 }
 
 
 def reading(words: Words, run: Run, result: Result) -> str:
-    """The phase first, then what gives it away."""
+    """The evidence, copied in one order and judged, then the phase that follows from it.
+
+    The verdict comes last because a small model then reads it off the words that it has just written.
+    """
+    judged = []
+    for name in EVIDENCE:
+        number = words.number(run, result, f"features.{name}")
+        judged.append(f"{name} {number} {words.verdict('level', [(run, result)], name)}")
     phase = words.verdict("phase", [(run, result)])
-    numbers = " and ".join(f"{name} {words.number(run, result, f'features.{name}')}" for name in EVIDENCE[phase])
-    return f"{phase}: {REASON[phase]}, as {numbers} show."
+    return f"{', '.join(judged)}. Phase: {phase}, {REASON[phase]}."
 
 
 @kind("fingerprint")
