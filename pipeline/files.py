@@ -1,11 +1,11 @@
-"""Files that are whole or not there: write beside the target, flush, rename."""
+"""Files that are whole or not there: write beside the target, flush, rename.
+
+The console imports this before its first paint, so hashlib and shutil wait until they are needed.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +23,7 @@ def replacing(target: Path) -> Iterator[Path]:
     Raises LabError where the disk is full or the folder cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = _beside(target)
     try:
         yield temporary
         _flush(temporary)
@@ -42,8 +42,10 @@ def replacing_folder(target: Path) -> Iterator[Path]:
     The former folder stays until the new one stands under its final name; where a kill falls
     between the two renames, `recover_folder` brings the former one back.
     """
+    import shutil
+
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = _beside(target)
     former = target.with_name(f".{target.name}.former")
     temporary.mkdir()
     try:
@@ -66,6 +68,8 @@ def replacing_folder(target: Path) -> Iterator[Path]:
 
 def recover_folder(target: Path) -> None:
     """Ends what a kill in `replacing_folder` left: the former folder comes back, or goes where a new one stands."""
+    import shutil
+
     former = target.with_name(f".{target.name}.former")
     if not former.exists():
         return
@@ -88,6 +92,8 @@ def write_text_atomic(target: Path, text: str) -> None:
 
 def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
     """The file's sha256 in hex; `progress` is told the bytes read so far."""
+    import hashlib
+
     digest, done = hashlib.sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -100,6 +106,8 @@ def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
 
 def require_space(folder: Path, needed: int, what: str) -> None:
     """Raises LabError where the disk under `folder` has less than `needed` bytes free."""
+    import shutil
+
     place = folder
     while not place.exists():
         place = place.parent
@@ -109,6 +117,11 @@ def require_space(folder: Path, needed: int, what: str) -> None:
             f"{what} needs {needed / 1e6:,.0f} MB in {folder} and the disk has {free / 1e6:,.0f} MB free: "
             "make room (`benlab disk`) or choose another folder with --lab"
         )
+
+
+def _beside(target: Path) -> Path:
+    """A name of its own in the target's folder, so that the rename stays on one disk."""
+    return target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
 
 
 def _flush(path: Path) -> None:

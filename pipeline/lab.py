@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 import tomllib
 from pathlib import Path
@@ -109,7 +108,7 @@ class Lab:
     def new_run(self, kind: str) -> Path:
         """Makes `runs/<date>-<time>-<kind>-<4 hex>/` and returns it. Raises LabError."""
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        folder = self.runs / f"{stamp}-{kind}-{secrets.token_hex(2)}"
+        folder = self.runs / f"{stamp}-{kind}-{os.urandom(2).hex()}"
         try:
             folder.mkdir(parents=True)
         except OSError as error:
