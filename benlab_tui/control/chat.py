@@ -79,21 +79,37 @@ class Chat:
 
         screen = self._screen
         messages = history(screen.stored())
+        sources = await self._with_passages(messages)
         tools = ToolTurn(screen)
         while True:
-            text, calls = await self._stream(engine, messages, tools.schemas())
+            text, calls = await self._stream(engine, messages, tools.schemas(), sources)
             if not calls:
                 return
             messages += await tools.run(text, calls)
             if tools.spent:
                 return
 
+    async def _with_passages(self, messages: list[Any]) -> list[str]:
+        """Where /rag is on, the last question gets the lab's passages in front; returns their citations."""
+        screen = self._screen
+        if not messages or not screen.chats.recall("rag", False):
+            return []
+        from pipeline.retrieval import augment
+
+        try:
+            text, passages = await asyncio.to_thread(augment, screen.lab, messages[-1]["content"])
+        except LabError as error:
+            screen.warn(str(error))
+            return []
+        messages[-1] = {**messages[-1], "content": text}
+        return [passage.citation for passage in passages]
+
     async def _stream(
-        self, engine: ChatEngine, messages: list[Any], tools: list[dict[str, Any]]
+        self, engine: ChatEngine, messages: list[Any], tools: list[dict[str, Any]], sources: list[str]
     ) -> tuple[str, list[Any]]:
         """One answer into one turn, kept in lab.db as it grows. Returns its text and the calls in it."""
         screen = self._screen
-        turn = ReplyTurn(meta={"engine": engine.label, "model": engine.model})
+        turn = ReplyTurn(meta={"engine": engine.label, "model": engine.model, "sources": sources})
         turn.add_class("-live")
         await screen.transcript.add(turn)
         calls: list[Any] = []

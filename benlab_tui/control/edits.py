@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benlab_tui.control.insight import explain, judge, verify, why
+from benlab_tui.widgets.experiment_card import ExperimentCard
 from benlab_tui.widgets.prompt import Prompt
 from benlab_tui.widgets.turns import ReplyTurn, Turn
 
@@ -20,6 +22,14 @@ async def act(screen: MainScreen, turn: Turn, what: str) -> None:
         await edit(screen, turn)
     elif what == "again":
         await again(screen, turn)
+    elif what in ("accept", "correct", "reject"):
+        await judge(screen, turn, what)
+    elif what == "why":
+        await why(screen, turn)
+    elif what == "verify":
+        await verify(screen, turn)
+    elif what == "explain" and isinstance(turn, ExperimentCard):
+        await explain(screen, turn.result)
     elif what == "link":
         await open_link(screen, str(turn.meta.get("link", "")))
 

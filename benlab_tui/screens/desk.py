@@ -45,6 +45,8 @@ class Desk(Screen[None]):
         self.pane = LabPane()
         self._told: set[str] = set()
         self.closing = False
+        self.explaining = ""
+        """The experiment whose explanation is on its way."""
 
     # What the first paint does without is imported and made when it is first used.
 

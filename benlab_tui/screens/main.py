@@ -16,8 +16,9 @@ from benlab_tui.screens.desk import FIRST, Desk
 from benlab_tui.text import one_line
 from benlab_tui.widgets.composer import Composer
 from benlab_tui.widgets.prompt import Prompt
-from benlab_tui.widgets.turns import Turn, UserTurn
+from benlab_tui.widgets.turns import ReplyTurn, Turn, UserTurn
 from benlab_tui.widgets.welcome import Welcome
+from pipeline.errors import LabError
 
 if TYPE_CHECKING:
     from benlab_tui.registry import Command
@@ -236,7 +237,19 @@ class MainScreen(Desk):
         hint = "" if bases(self.lab) else " (press f4 to pull smollm2; every other command works without a model)"
         await self.error(f"{one_line(problem, 400)}{hint}")
 
-    async def after_answer(self, turn: Turn) -> None:
-        """The title follows the first question."""
+    async def after_answer(self, turn: ReplyTurn) -> None:
+        """The title follows the first question; an explanation is kept with its run; numbers are verified."""
+        from benlab_tui.control.insight import verify
+        from pipeline.judgements import keep_explanation
+
+        experiment, self.explaining = self.explaining, ""
+        if experiment and turn.text.strip() and not turn.meta.get("partial"):
+            try:
+                await asyncio.to_thread(
+                    keep_explanation, self.lab, experiment, turn.text, str(turn.meta.get("model", ""))
+                )
+            except LabError as error:
+                self.warn(str(error))
+        self.spawn(partial(verify, self, turn, True), "verify", exclusive=False)
         self.session = self.chats.session(self.session.id) or self.session
         self.show_engine()

@@ -8,8 +8,8 @@ from textual.content import Content
 from textual.widgets import Static
 from textual_plot import HiResMode, PlotWidget
 
-from benlab_tui.series import Figure, Matrix
 from benlab_tui.text import inert, number
+from pipeline.figures import Figure, Matrix
 
 # Okabe and Ito's colours, told apart by readers of every kind of colour vision; each has its own mark as well.
 COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#F0E442", "#0072B2", "#999999")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 async def plot_of(result: dict[str, Any]) -> Widget | None:
     """The plot that fits this result, or None where it has none."""
-    from benlab_tui.series import figure_of
+    from pipeline.figures import figure_of
 
     figure = figure_of(result)
     if figure is None:

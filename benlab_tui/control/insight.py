@@ -1,0 +1,114 @@
+"""What can be done with an answer or a run: kept for training, traced, verified, explained."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from benlab_tui.widgets.turns import ReplyTurn, Turn
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from benlab_tui.screens.main import MainScreen
+
+_KNOWN = 6
+_MARKS = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}
+
+
+async def judge(screen: MainScreen, turn: Turn, verdict: str) -> None:
+    """Accepts, corrects or rejects an answer; the next /generate takes it into the data."""
+    from benlab_tui.screens.entry import Entry
+    from pipeline.data.feedback import judge as keep
+
+    if not isinstance(turn, ReplyTurn) or turn.message_id is None:
+        return
+    correction = ""
+    if verdict == "correct":
+        written = await screen.app.push_screen_wait(Entry("The better answer", turn.text))
+        if written is None:
+            return
+        correction = written
+    try:
+        await asyncio.to_thread(keep, screen.lab, turn.message_id, verdict, correction)
+    except PipelineError as error:
+        await screen.error(str(error))
+        return
+    turn.meta["feedback"] = _MARKS[verdict]
+    screen.chats.change(turn.message_id, turn.text, feedback=_MARKS[verdict])
+    turn.describe()
+    screen.notify(f"{_MARKS[verdict]}: the next /generate takes it into account", timeout=4)
+
+
+async def why(screen: MainScreen, turn: Turn | None) -> None:
+    """Opens the lineage of an answer: version, run, data, nearest training examples."""
+    from benlab_tui.screens.document import Document
+    from pipeline import provenance
+
+    if not isinstance(turn, ReplyTurn) or turn.message_id is None:
+        screen.notify("there is no answer yet to ask about", markup=False)
+        return
+    before = [m for m in screen.stored(1000) if m.role == "user" and m.id < turn.message_id]
+    question = before[-1].content if before else ""
+    model = str(turn.meta.get("model") or turn.meta.get("engine") or "this model")
+    try:
+        found = await asyncio.to_thread(provenance.why, screen.lab, question, turn.text, model)
+    except PipelineError as error:
+        await screen.error(str(error))
+        return
+    screen.app.push_screen(Document(provenance.as_markdown(found)))
+
+
+async def verify(screen: MainScreen, turn: Turn, quiet: bool = False) -> None:
+    """Runs the experiments that the answer may speak of again, and marks its numbers."""
+    from pipeline.verify import check_answer
+
+    if not isinstance(turn, ReplyTurn) or turn.message_id is None:
+        return
+    known = known_results(screen, turn.message_id)
+    checks = await asyncio.to_thread(check_answer, turn.text, known) if known else []
+    if not checks:
+        if not quiet:
+            screen.notify("no number in this answer is about an experiment of this session", markup=False)
+        return
+    chips = [check.as_chip() for check in checks]
+    turn.meta["chips"] = chips
+    screen.chats.change(turn.message_id, turn.text, chips=chips)
+    turn.describe()
+
+
+def known_results(screen: MainScreen, before: int) -> list[dict[str, Any]]:
+    """The results of the session's last cards before that message."""
+    cards = [m for m in screen.chats.messages(screen.session.id, 60, before) if "result" in m.meta]
+    return [card.meta["result"] for card in cards[-_KNOWN:]]
+
+
+async def explain(screen: MainScreen, result: dict[str, Any]) -> None:
+    """Asks ben-lab to explain the run; the explanation is stored with it."""
+    if screen.chat.busy:
+        screen.notify("an answer is still on its way: esc stops it", markup=False)
+        return
+    await screen.send(question_about(result))
+    screen.explaining = str(result.get("experiment_id", ""))
+
+
+def question_about(result: dict[str, Any]) -> str:
+    """The question as the training data words it: settings first, then the measured numbers."""
+    params = result.get("params") or {}
+    settings = ", ".join(f"{name} {_plain(value)}" for name, value in params.items() if name != "shots" or value)
+    kind = str(result.get("experiment", "run"))
+    features = result.get("features") or result.get("forward_features")
+    numbers = ""
+    if isinstance(features, dict):
+        numbers = "\n\nMeasured: " + ", ".join(f"{name} {value:.2f}" for name, value in features.items()) + "."
+    if isinstance(result.get("TRI"), int | float):
+        numbers += f" TRI {result['TRI']:.2f}."
+    if not numbers and result.get("summary"):
+        numbers = f"\n\n{result['summary']}"
+    return f"Explain the result of {kind} with {settings}.{numbers}"
+
+
+def _plain(value: Any) -> str:
+    return (
+        ",".join(map(str, value)) if isinstance(value, list) else value if isinstance(value, str) else json.dumps(value)
+    )

@@ -1,0 +1,96 @@
+"""Two models side by side on one prompt; 1 or 2 keeps the winner as preference data."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from benlab_tui.text import inert
+from benlab_tui.widgets.turns import ReplyTurn
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from pipeline.chat import ChatEngine
+    from pipeline.lab import Lab
+
+
+class Compare(ModalScreen[str | None]):
+    """Ends with the winner's name, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1,left", "pick(0)", "Left is better", id="compare.left"),
+        Binding("2,right", "pick(1)", "Right is better", id="compare.right"),
+        Binding("escape,q", "dismiss", "Close", id="compare.close"),
+    ]
+
+    def __init__(
+        self, lab: Lab, opener: Callable[[str], Awaitable[ChatEngine]], names: tuple[str, str], prompt: str
+    ) -> None:
+        super().__init__()
+        self._lab, self._open, self._names, self._prompt = lab, opener, names, prompt
+        self._turns = (ReplyTurn(), ReplyTurn())
+        self._ready = [False, False]
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="page compare"):
+            yield Static(Content.assemble((inert(self._prompt[:300]), "bold")), markup=False)
+            with Horizontal():
+                for number, (name, turn) in enumerate(zip(self._names, self._turns, strict=True), 1):
+                    with VerticalScroll():
+                        yield Static(Content(f"{number}: {inert(name)}"), markup=False, classes="heading")
+                        yield turn
+            yield Static("1 or 2 keeps the better answer, esc closes", classes="hint", markup=False)
+
+    def on_mount(self) -> None:
+        """One after the other: side by side they would slow each other down."""
+        self.run_worker(self._ask_both(), exit_on_error=False)
+
+    async def _ask_both(self) -> None:
+        for index, name in enumerate(self._names):
+            try:
+                await self._ask(index, name)
+            except PipelineError as error:
+                self._turns[index].feed(f"*{inert(str(error))}*")
+                await self._turns[index].finish()
+
+    async def _ask(self, index: int, name: str) -> None:
+        from pipeline.chat.events import Delta, Done
+
+        engine = await self._open(name)
+        turn = self._turns[index]
+        try:
+            async with aclosing(engine.chat([{"role": "user", "content": self._prompt}])) as events:
+                async for event in events:
+                    if isinstance(event, Delta):
+                        turn.feed(event.text)
+                    elif isinstance(event, Done):
+                        await turn.finish(engine=engine.label, tokens_per_second=event.tokens_per_second)
+                        self._ready[index] = True
+        finally:
+            await engine.aclose()
+
+    async def action_pick(self, index: int) -> None:
+        """Keeps the choice, once both have answered."""
+        from pipeline.judgements import prefer
+
+        if not all(self._ready):
+            self.notify("both have to answer first", markup=False, timeout=3)
+            return
+        other = 1 - index
+        models = (self._names[index], self._names[other])
+        texts = (self._turns[index].text, self._turns[other].text)
+        try:
+            await asyncio.to_thread(prefer, self._lab, self._prompt, *texts, models)
+        except PipelineError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        self.dismiss(self._names[index])

@@ -1,0 +1,96 @@
+"""A lab folder as one archive, and back. lab.db is copied by SQLite itself, so a running console does no harm."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import BadInput, LabError
+from pipeline.files import replacing, require_space
+from simulator.events import Event, Progress, Result
+
+if TYPE_CHECKING:
+    from pipeline.lab import Lab
+
+_MARK = "benlab.toml"
+_LEFT_OUT = {".console.lock", "lab.db-wal", "lab.db-shm"}
+
+
+def backup(lab: Lab, file: Path, bases: bool = False) -> Iterator[Event]:
+    """Writes the archive (.tar.gz); bases, which `pull` can fetch again, only where asked. Raises LabError."""
+    target = file.expanduser().resolve()
+    if target.is_relative_to(lab.root):
+        raise BadInput(f"{target} lies inside the lab itself: name a file elsewhere")
+    paths = _files(lab, bases)
+    yield Progress("backup", 0, len(paths))
+    with tempfile.TemporaryDirectory() as folder, replacing(target) as temporary:
+        database = Path(folder) / "lab.db"
+        _copy_database(lab.database, database)
+        with tarfile.open(temporary, "w:gz", compresslevel=3) as archive:
+            for number, path in enumerate(paths, 1):
+                name = path.relative_to(lab.root).as_posix()
+                source = database if path == lab.database else path
+                if source.exists():
+                    archive.add(source, name, recursive=False)
+                if number % 20 == 0:
+                    yield Progress("backup", number, len(paths))
+    size = target.stat().st_size
+    yield Result(
+        {
+            "file": str(target),
+            "files": len(paths),
+            "bytes": size,
+            "summary": f"{len(paths)} files, {size / 1e6:.1f} MB: {target}",
+        }
+    )
+
+
+def restore(file: Path, root: Path) -> Iterator[Event]:
+    """Unpacks an archive into a folder that is empty or missing. Raises BadInput or LabError."""
+    source = file.expanduser()
+    if root.exists() and any(path.name not in {".console.lock", _MARK} for path in root.iterdir()):
+        raise BadInput(f"{root} is not empty: restore into a new folder, as in --lab ~/restored")
+    try:
+        with tarfile.open(source, "r:gz") as archive:
+            members = archive.getmembers()
+            if not any(member.name == _MARK for member in members):
+                raise BadInput(f"{source} is no backup of a lab: it holds no {_MARK}")
+            require_space(root, sum(member.size for member in members), "the restore")
+            root.mkdir(parents=True, exist_ok=True)
+            for number, member in enumerate(members, 1):
+                archive.extract(member, root, filter="data")
+                if number % 20 == 0:
+                    yield Progress("restore", number, len(members))
+    except (tarfile.TarError, EOFError) as error:
+        raise LabError(f"{source} cannot be unpacked ({error}): choose another backup") from error
+    except OSError as error:
+        raise LabError(
+            f"{source} cannot be restored ({error.strerror or error}): check the file and the disk"
+        ) from error
+    yield Result({"lab": str(root), "files": len(members), "summary": f"{len(members)} files restored into {root}"})
+
+
+def _files(lab: Lab, bases: bool) -> list[Path]:
+    found = []
+    for folder, names, files in os.walk(lab.root):
+        here = Path(folder)
+        if not bases and here == lab.models:
+            names[:] = [name for name in names if name != "bases"]
+        names.sort()
+        found += [here / name for name in sorted(files) if name not in _LEFT_OUT and not name.endswith(".tmp")]
+    return [path for path in found if path.is_file() and not path.is_symlink()]
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    if not source.exists():
+        return
+    try:
+        with sqlite3.connect(source) as conn, sqlite3.connect(target) as copy:
+            conn.backup(copy)
+    except sqlite3.Error as error:
+        raise LabError(f"{source} cannot be copied ({error}): close what holds it") from error

@@ -1,0 +1,89 @@
+"""What a lab takes on the disk, and what of it can go without loss."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import jobs
+
+if TYPE_CHECKING:
+    from pipeline.lab import Lab
+
+_OLD_TEMPORARY = 3600.0
+"""Seconds after which a temporary file belongs to no one that still writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes of one part of the lab."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removable:
+    """What may go: its path, its size, and why."""
+
+    path: Path
+    size: int
+    why: str
+
+
+def usage(lab: Lab) -> list[Part]:
+    """The lab's parts, the largest first."""
+    try:
+        entries = [path for path in lab.root.iterdir() if not path.is_symlink()]
+    except OSError:
+        return []
+    return sorted((Part(path.name, size_of(path)) for path in entries), key=lambda part: -part.size)
+
+
+def removable(lab: Lab) -> list[Removable]:
+    """Checkpoints of finished runs and temporary files that a kill left; nothing that a job still uses."""
+    found = [Removable(path, size_of(path), "a write that was cut off") for path in _cut_off(lab)]
+    for job in jobs.find(lab, 1000):
+        if job.state() in ("done", "failed", "cancelled"):
+            for path in sorted([*job.folder.glob("checkpoint*"), *job.folder.glob("checkpoints")]):
+                found.append(Removable(path, size_of(path), f"checkpoints of {job.kind}, which is {job.state()}"))
+    return found
+
+
+def clean(lab: Lab) -> int:
+    """Removes what is removable; returns the bytes that came free."""
+    freed = 0
+    for item in removable(lab):
+        if item.path.is_dir() and not item.path.is_symlink():
+            shutil.rmtree(item.path, ignore_errors=True)
+        else:
+            item.path.unlink(missing_ok=True)
+        freed += item.size if not item.path.exists() else 0
+    return freed
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files under a folder; links are not followed."""
+    try:
+        if path.is_symlink():
+            return 0
+        if path.is_file():
+            return path.stat().st_size
+        return sum(size_of(child) for child in path.iterdir())
+    except OSError:
+        return 0
+
+
+def _cut_off(lab: Lab) -> list[Path]:
+    old = time.time() - _OLD_TEMPORARY
+    found = []
+    for path in lab.root.rglob(".*.tmp"):
+        try:
+            if path.lstat().st_mtime < old:
+                found.append(path)
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,170 @@
+"""Passages of the lab for an answer: experiments, glossary and reports, found by words (SQLite FTS5, bm25).
+
+The index lives in lab.db and grows by what is new since it was last used.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import LabError
+from simulator.errors import NotebookError
+from simulator.sqlite import migrate, open_database
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.lab import Lab
+
+LONGEST_PASSAGE = 700
+"""Characters of a passage in a prompt: three of them leave a 2k context its room."""
+
+PASSAGES = 3
+_GLOSSARY_VERSION = "glossary-1"
+_STEPS = [
+    """
+    CREATE VIRTUAL TABLE passages USING fts5 (
+        kind UNINDEXED, source UNINDEXED, title, text, tokenize='porter unicode61'
+    );
+    CREATE TABLE passages_seen (source TEXT PRIMARY KEY, mark TEXT NOT NULL);
+    """
+]
+_COMMON_WORDS = (
+    "a an and are as at be by can do does for from has have how i in is it its me of on or run say tell that the "
+    "this to was what when which why will with you your explain describe give show between difference"
+)
+_COMMON = frozenset(_COMMON_WORDS.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """`kind` is glossary, experiment or report; `source` its key, id or file."""
+
+    kind: str
+    source: str
+    title: str
+    text: str
+
+    @property
+    def citation(self) -> str:
+        """As it stands under an answer."""
+        return f"{self.kind} {self.source}: {self.title}"
+
+
+def augment(lab: Lab, question: str, limit: int = PASSAGES) -> tuple[str, list[Passage]]:
+    """The question with the passages that fit it in front, and those passages. Raises LabError."""
+    passages = search(lab, question, limit)
+    if not passages:
+        return question, []
+    notes = "\n".join(f"[{number}] {passage.title}: {passage.text}" for number, passage in enumerate(passages, 1))
+    return f"Notes from the lab:\n{notes}\n\nQuestion: {question}", passages
+
+
+def search(lab: Lab, query: str, limit: int = PASSAGES) -> list[Passage]:
+    """The passages that share the rarest words with the query, the best first. Raises LabError."""
+    words = expression(query)
+    if not words:
+        return []
+    with _index(lab) as conn:
+        _refresh(conn, lab)
+        rows = conn.execute(
+            "SELECT kind, source, title, text FROM passages WHERE passages MATCH ? ORDER BY bm25(passages, 0, 0, 4, 1) "
+            "LIMIT ?",
+            (words, limit),
+        ).fetchall()
+    return [Passage(row[0], row[1], row[2], row[3][:LONGEST_PASSAGE]) for row in rows]
+
+
+def expression(query: str) -> str:
+    """Any of the query's telling words, as an FTS5 expression that cannot be a syntax error."""
+    words = ["".join(char if char.isalnum() else " " for char in word) for word in query.lower().split()[:60]]
+    telling = [word for part in words for word in part.split() if word not in _COMMON and len(word) > 1]
+    return " OR ".join(f'"{word}"' for word in dict.fromkeys(telling))
+
+
+@contextmanager
+def _index(lab: Lab) -> Iterator[sqlite3.Connection]:
+    try:
+        lab.notebook().close()
+        conn = open_database(lab.database)
+    except NotebookError as error:
+        raise LabError(str(error)) from error
+    try:
+        migrate(conn, "passages", _STEPS)
+        yield conn
+    except (sqlite3.Error, NotebookError) as error:
+        raise LabError(f"the index in {lab.database} cannot be used ({error}): restore a backup") from error
+    finally:
+        conn.close()
+
+
+def _refresh(conn: sqlite3.Connection, lab: Lab) -> None:
+    """Adds what came since: glossary entries once, experiments by row, reports by their time of change."""
+    seen = dict(conn.execute("SELECT source, mark FROM passages_seen").fetchall())
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        if seen.get("glossary") != _GLOSSARY_VERSION:
+            _add_glossary(conn)
+        _add_experiments(conn, int(seen.get("experiments", 0)))
+        for path in sorted((lab.root / "reports").glob("*.md")):
+            mark = str(path.stat().st_mtime_ns)
+            if seen.get(path.name) != mark:
+                _add_report(conn, path, mark)
+        conn.execute("COMMIT")
+    except BaseException:
+        conn.execute("ROLLBACK")
+        raise
+
+
+def _add_glossary(conn: sqlite3.Connection) -> None:
+    from pipeline.data.glossary import entries
+
+    conn.execute("DELETE FROM passages WHERE kind = 'glossary'")
+    rows = [("glossary", e.key, " ".join([e.term, *e.aliases]), e.text) for e in entries()]
+    conn.executemany("INSERT INTO passages VALUES (?, ?, ?, ?)", rows)
+    _mark(conn, "glossary", _GLOSSARY_VERSION)
+
+
+def _add_experiments(conn: sqlite3.Connection, last: int) -> None:
+    import json
+
+    rows = conn.execute("SELECT rowid, id, result FROM experiments WHERE rowid > ? ORDER BY rowid", (last,)).fetchall()
+    for row in rows:
+        result = json.loads(row["result"])
+        conn.execute("DELETE FROM passages WHERE kind = 'experiment' AND source = ?", (row["id"],))
+        conn.execute("INSERT INTO passages VALUES ('experiment', ?, ?, ?)", (row["id"], _title(result), _words(result)))
+        last = row["rowid"]
+    if rows:
+        _mark(conn, "experiments", str(last))
+
+
+def _title(result: dict[str, Any]) -> str:
+    params = result.get("params") or {}
+    shown = " ".join(f"{name} {value}" for name, value in params.items() if not isinstance(value, list))
+    return f"{result.get('experiment')} {shown}"
+
+
+def _words(result: dict[str, Any]) -> str:
+    features = result.get("features") or {}
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in features.items())
+    return f"{result.get('summary', '')} {numbers}".strip()
+
+
+def _add_report(conn: sqlite3.Connection, path: Path, mark: str) -> None:
+    conn.execute("DELETE FROM passages WHERE kind = 'report' AND source = ?", (path.name,))
+    text = path.read_text(encoding="utf-8", errors="replace")
+    for part in text.split("\n## ")[:200]:
+        title, _, body = part.partition("\n")
+        if body.strip():
+            conn.execute(
+                "INSERT INTO passages VALUES ('report', ?, ?, ?)", (path.name, title.strip("# "), body.strip()[:4000])
+            )
+    _mark(conn, path.name, mark)
+
+
+def _mark(conn: sqlite3.Connection, source: str, mark: str) -> None:
+    conn.execute("INSERT INTO passages_seen VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET mark = ?2", (source, mark))

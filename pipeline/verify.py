@@ -1,0 +1,109 @@
+"""Checks what an answer says about known experiments: the simulator runs them again, number by number.
+
+A number belongs to the last feature (or TRI) named before it, and to the last run named before it: by its id or by
+its phase; else to the run shown last. It is right where it equals the simulator's value as rounded to the decimals
+that the answer gives.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import simulator
+from simulator.errors import SimulatorError
+
+_NUMBER = r"(?<![\w.])[-−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])"
+_MOST_RUNS = 6
+_LINK_LENGTH = 40
+"""A number further than this behind its feature's name belongs to something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One number of an answer beside the simulator's: `text` as the answer has it."""
+
+    quantity: str
+    text: str
+    value: float
+    right: bool
+    experiment_id: str
+
+    def as_chip(self) -> dict[str, Any]:
+        """What the console shows under the answer."""
+        found = f"the simulator says {self.value:.4g}" if not self.right else f"simulator {self.value:.4g}"
+        return {"ok": self.right, "text": f"{self.quantity} {self.text} ({found}, run {self.experiment_id})"}
+
+
+def check_answer(answer: str, known: Sequence[Mapping[str, Any]]) -> list[Check]:
+    """The numbers that `answer` gives for features of the `known` results, each experiment run again.
+
+    Only experiments that are quick are run again; an id that the simulator no longer gives is left out.
+    """
+    runs = [fresh for result in known[-_MOST_RUNS:] if (fresh := _again(result)) is not None]
+    if not runs:
+        return []
+    found: list[Check] = []
+    run, quantity, end = runs[-1], "", 0
+    for match in _scanner(runs).finditer(answer[:20_000]):
+        if match["run"]:
+            run = _run_named(match["run"], runs, run)
+        elif match["feature"]:
+            quantity, end = _plain(match["feature"]), match.end()
+        elif quantity and match.start() - end <= _LINK_LENGTH:
+            truth = _value(run, quantity)
+            if truth is not None:
+                text = match["number"]
+                found.append(Check(quantity, text, truth, _equal(text, truth), str(run.get("experiment_id", ""))))
+            quantity = ""
+    return found
+
+
+def _again(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    name = str(result.get("experiment"))
+    experiment = simulator.EXPERIMENTS.get(name)
+    if experiment is None or not experiment.quick:
+        return None
+    try:
+        return simulator.run_now(name, **dict(result.get("params") or {}))
+    except (SimulatorError, TypeError):
+        return None
+
+
+def _scanner(runs: Sequence[Mapping[str, Any]]) -> re.Pattern[str]:
+    names = sorted([*simulator.FEATURE_NAMES, "TRI"], key=len, reverse=True)
+    features = "|".join(name.replace("_", "[ _-]") for name in names)
+    labels = {str(run.get("experiment_id")) for run in runs} | {_phase(run) for run in runs if _phase(run)}
+    named = "|".join(re.escape(label) for label in sorted(labels))
+    return re.compile(rf"(?P<run>\b(?:{named})\b)|(?P<feature>\b(?:{features})\b)|(?P<number>{_NUMBER})", re.I)
+
+
+def _plain(name: str) -> str:
+    return "TRI" if name.lower() == "tri" else name.lower().replace(" ", "_").replace("-", "_")
+
+
+def _phase(run: Mapping[str, Any]) -> str:
+    return str((run.get("params") or {}).get("phase_type", ""))
+
+
+def _run_named(text: str, runs: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> Mapping[str, Any]:
+    same = [one for one in runs if text.lower() in (str(one.get("experiment_id")).lower(), _phase(one).lower())]
+    return same[-1] if same else run
+
+
+def _value(run: Mapping[str, Any], quantity: str) -> float | None:
+    if quantity == "TRI":
+        value = run.get("TRI")
+    else:
+        value = (run.get("features") or run.get("forward_features") or {}).get(quantity)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _equal(text: str, truth: float) -> bool:
+    """Equal as rounded to the digits that the text has."""
+    plain = text.replace("−", "-")
+    mantissa, _, exponent = plain.lower().partition("e")
+    decimals = len(mantissa.partition(".")[2]) - int(exponent or 0)
+    return abs(float(plain) - truth) <= 0.5 * 10.0**-decimals + 1e-9
