@@ -94,26 +94,35 @@ async def _ollama(url: str, model: str, modelfile: Modelfile, lab: Lab) -> Ollam
     from pipeline.chat.http import is_loopback
     from pipeline.chat.ollama import OllamaEngine
 
+    wanted = await asyncio.to_thread(_ollama_name, lab, model, url)
+    if wanted is None:
+        return None
     try:
         async with httpx.AsyncClient(timeout=_LOOK_SECONDS, trust_env=not is_loopback(url)) as client:
             listed = (await client.get(f"{url}/api/tags")).json()["models"]
             names = {str(entry.get("model") or entry.get("name")) for entry in listed}
-            wanted = await asyncio.to_thread(_ollama_name, lab, model)
             if not names & {wanted, f"{wanted}:latest"}:
                 return None
             version = str((await client.get(f"{url}/api/version")).json()["version"])[:40]
     except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    tuned = model != "base" and wanted.split(":")[0] == "ben-lab"
+    tuned = model != "base" and (wanted.split(":")[0] == "ben-lab" or _registry(lab, model).find(model) is not None)
     return OllamaEngine(
         url, wanted, version=version, defaults=defaults_of(modelfile), system=modelfile.system, learned_tools=tuned
     )
 
 
-def _ollama_name(lab: Lab, model: str) -> str:
-    """The name that Ollama would list: the current version's base for "base", else the model's own."""
+def _ollama_name(lab: Lab, model: str, url: str) -> str | None:
+    """The name that this server lists the model under; None where the version in use is not installed there.
+
+    An installed version is asked for by its own tag, so that a server which still has an older one under the
+    bare name does not answer in its place.
+    """
     if model != "base":
-        return model
+        version = _registry(lab, model).find(model)
+        if version is None:
+            return model
+        return version.version if version.ollama.get("host") == url else None
     from pipeline.bases import find_entry
 
     entry = find_entry(_base_name(lab))

@@ -170,8 +170,14 @@ class EmbeddedServer:
     ) -> dict[str, Any]:
         """llama.cpp's whole answer to one prompt (`content`, `tokens`, `stop_type`, `timings`…)."""
         text = prompt if isinstance(prompt, str) else self.render(prompt)
+        return self.complete_tokens(self.tokenize(text, client), adapter=adapter, client=client, **options)
+
+    def complete_tokens(
+        self, tokens: list[int], *, adapter: bool | int = True, client: httpx.Client | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """As `complete`, for a prompt that is tokens already."""
         body = {
-            "prompt": self.tokenize(text, client),
+            "prompt": tokens,
             "lora": self.lora(adapter),
             "cache_prompt": True,
             "temperature": 0.0,

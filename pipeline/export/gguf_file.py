@@ -90,7 +90,7 @@ class _Reader:
     def _sized(self, raw: list[tuple[str, tuple[int, ...], int, int]], start: int) -> dict[str, TensorInfo]:
         tensors = {}
         for name, shape, kind, offset in raw:
-            size = _bytes(shape, kind)
+            size = bytes_of(shape, kind)
             if start + offset + size > len(self._view):
                 raise ValueError(f"the bytes of {name} end after the file does")
             tensors[name] = TensorInfo(name, shape, kind, start + offset, size)
@@ -140,7 +140,7 @@ class _Reader:
         return value
 
 
-def _bytes(shape: tuple[int, ...], kind: int) -> int:
+def bytes_of(shape: tuple[int, ...], kind: int) -> int:
     """Bytes of a tensor of that shape and ggml type."""
     from math import prod
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BadInput
 from pipeline.export.adapter import convert_adapter
 from pipeline.export.params import ExportParams
 from pipeline.export.sources import adapter_and_base
-from pipeline.lab import Lab
-from simulator.events import Event, Progress, Result
+from pipeline.lab import Lab, current_run
+from simulator.events import Event, Note, Progress, Result
+
+if TYPE_CHECKING:
+    from pipeline.bases.base import Base
 
 
 def run(lab: Lab, params: ExportParams) -> Iterator[Event]:
@@ -32,8 +36,26 @@ def run(lab: Lab, params: ExportParams) -> Iterator[Event]:
         from pipeline.export.merged import merge
 
         facts = yield from merge(adapter, base.path, out, base_sha256=base.sha256, quantize=params.quantize)
+        if params.quantize != "none":
+            facts["agreement"] = yield from _agreement(lab, adapter, base, out)
     else:
         facts = convert_adapter(adapter, base.path, out, base_sha256=base.sha256)
     yield Progress("export", 1, 1, out.name)
     value = {"file": lab.relative(out), "base": base.name, "adapter": lab.relative(adapter), **facts}
     yield Result({**value, "seconds": round(time.perf_counter() - started, 3)})
+
+
+def _agreement(lab: Lab, adapter: Path, base: Base, merged: Path) -> Generator[Event, None, dict[str, Any]]:
+    """What the quantised model changes, measured and said."""
+    from pipeline.export.agreement import measure_agreement
+    from pipeline.install.receipt import prompts
+    from pipeline.modelfile import load
+
+    gguf = current_run(lab, "export") / "adapter.gguf"
+    convert_adapter(adapter, base.path, gguf)
+    found = yield from measure_agreement(base, gguf, merged, prompts(load(lab).system))
+    yield Note(
+        f"{merged.name} chooses the same word as the adapter at run time at {found['agreeing']} of {found['tokens']} "
+        f"places ({found['share']:.1%})"
+    )
+    return found

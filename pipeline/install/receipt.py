@@ -5,6 +5,9 @@ answers. With unquantised bases the texts are the same, token by token. With qua
 activations to 8 bits as well (Q8_0 or Q8_1 blocks), which training does not: where two words are nearly as good,
 the other one may win. So the bounds below are on the share of agreeing tokens, and on the loss at each that
 differs, in logits; the adapter's own parity is exact and tested on an unquantised base.
+
+The bounds stand between what was measured on a trained SmolLM2 in Q4_1 (mean gap a token): right adapters 0.0007 to
+0.004, agreement 96 to 98 %; q and k not permuted 0.03, without v 0.05, alpha halved or doubled more than 0.1.
 """
 
 from __future__ import annotations
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
     from pipeline.lab import Lab
 
 TOKENS = 32
-LEAST_AGREEMENT = 0.85
-MOST_GAP = 2.0
+LEAST_AGREEMENT = 0.90
+MOST_MEAN_GAP = 0.02
+MOST_GAP = 1.5
 _COMPARED = 6
 
 _PROMPTS = (
@@ -43,13 +47,15 @@ _PROMPTS = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One prompt's row: the text served, and the text that training's code would have written."""
+    """One prompt's row: the text served, what training's code would have written, and how the base begins."""
 
     prompt: str
     served: str
     trained: str
+    base: str
     tokens: int
     agreeing: int
+    gap: float
     worst_gap: float
     prompt_equal: bool
     changed_by_adapter: bool
@@ -67,6 +73,7 @@ class Receipt:
     tokens: int
     tokens_agreeing: int
     texts_identical: int
+    mean_gap: float
     worst_gap: float
     changed_by_adapter: int
     tokens_per_second: float
@@ -82,8 +89,18 @@ class Receipt:
 
     def as_dict(self) -> dict[str, Any]:
         """The receipt as JSON, with its bounds."""
-        bounds = {"least_agreement": LEAST_AGREEMENT, "most_gap": MOST_GAP, "tokens_a_prompt": TOKENS}
+        bounds = {
+            "least_agreement": LEAST_AGREEMENT,
+            "most_mean_gap": MOST_MEAN_GAP,
+            "most_gap": MOST_GAP,
+            "tokens_a_prompt": TOKENS,
+        }
         return {**asdict(self), "passed": self.passed, "bounds": bounds}
+
+
+def prompts(system: str) -> list[list[Message]]:
+    """The receipt's eight questions as chats."""
+    return [[{"role": "system", "content": system}, {"role": "user", "content": text}] for text in _PROMPTS]
 
 
 def measure(lab: Lab, base: Base, adapter_dir: Path, server: EmbeddedServer, system: str) -> Iterator[Event | Receipt]:
@@ -91,23 +108,23 @@ def measure(lab: Lab, base: Base, adapter_dir: Path, server: EmbeddedServer, sys
 
     Raises ChatError, BaseError or InstallError where it cannot be measured at all.
     """
-    prompts: list[list[Message]] = [
-        [{"role": "system", "content": system}, {"role": "user", "content": text}] for text in _PROMPTS
-    ]
+    asked = prompts(system)
     yield Progress("receipt", 0, 4, "starting the engine")
     began = time.perf_counter()
     if not server.alive:
         server.open()
-    first = server.complete(prompts[0], n_predict=1)
+    first = server.complete(asked[0], n_predict=1)
     start = time.perf_counter() - began
     yield Progress("receipt", 1, 4, "asking the served model")
-    on = [server.complete(prompt, n_predict=TOKENS, n_probs=1) for prompt in prompts]
-    off = [server.complete(prompt, n_predict=_COMPARED, n_probs=1, adapter=False) for prompt in prompts]
+    # Without the prompt cache both sides compute in the same batches, so that equal models give equal numbers.
+    options: dict[str, Any] = {"n_probs": 1, "cache_prompt": False}
+    on = [server.complete(prompt, n_predict=TOKENS, **options) for prompt in asked]
+    off = [server.complete(prompt, n_predict=_COMPARED, adapter=False, **options) for prompt in asked]
     yield Progress("receipt", 2, 4, "loading the model as it was trained")
     reference = Reference(lab, base, adapter_dir)
     yield Progress("receipt", 3, 4, "comparing every token")
     answers = [
-        _compare(reference, server, prompt, tuned, plain) for prompt, tuned, plain in zip(prompts, on, off, strict=True)
+        _compare(reference, server, prompt, tuned, plain) for prompt, tuned, plain in zip(asked, on, off, strict=True)
     ]
     yield Progress("receipt", 4, 4)
     speeds = sorted(answer["timings"]["predicted_per_second"] for answer in on)
@@ -129,6 +146,7 @@ def summarize(answers: Sequence[Answer], **facts: Any) -> Receipt:
     equal = sum(answer.prompt_equal for answer in answers)
     changed = sum(answer.changed_by_adapter for answer in answers)
     worst = max(answer.worst_gap for answer in answers)
+    mean = sum(answer.gap for answer in answers) / max(tokens, 1)
     failures = []
     if equal < len(answers):
         failures.append(
@@ -136,6 +154,10 @@ def summarize(answers: Sequence[Answer], **facts: Any) -> Receipt:
         )
     if agreeing < LEAST_AGREEMENT * tokens:
         failures.append(f"greedy agreement: {agreeing} of {tokens} tokens, fewer than {LEAST_AGREEMENT:.0%}")
+    if mean > MOST_MEAN_GAP:
+        failures.append(
+            f"greedy agreement: served tokens are {mean:.3f} logits behind on average, more than {MOST_MEAN_GAP}"
+        )
     if worst > MOST_GAP:
         failures.append(f"greedy agreement: a served token is {worst:.2f} logits behind, more than {MOST_GAP}")
     if not changed:
@@ -146,6 +168,7 @@ def summarize(answers: Sequence[Answer], **facts: Any) -> Receipt:
         tokens=tokens,
         tokens_agreeing=agreeing,
         texts_identical=sum(answer.agreeing == answer.tokens for answer in answers),
+        mean_gap=round(mean, 5),
         worst_gap=round(worst, 3),
         changed_by_adapter=changed,
         answers=[asdict(answer) for answer in answers],
@@ -168,8 +191,10 @@ def _compare(
         prompt=messages[-1]["content"],
         served=tuned["content"],
         trained=reference.text(found.best),
+        base=plain["content"],
         tokens=len(served),
         agreeing=found.agreeing,
+        gap=sum(found.gaps),
         worst_gap=max(found.gaps),
         prompt_equal=prompt == server.tokenize(server.render(messages)),
         changed_by_adapter=_differ(tuned, plain),
@@ -187,7 +212,7 @@ def _differ(one: dict[str, Any], other: dict[str, Any]) -> bool:
     if one["tokens"][:_COMPARED] != other["tokens"][:_COMPARED]:
         return True
     pairs = zip(one.get("completion_probabilities", ()), other.get("completion_probabilities", ()), strict=False)
-    return any(abs(a.get("logprob", 0.0) - b.get("logprob", 0.0)) > 1e-4 for a, b in pairs)
+    return any(abs(a.get("logprob", 0.0) - b.get("logprob", 0.0)) > 1e-3 for a, b in pairs)
 
 
 def precision_of(path: Path) -> str:

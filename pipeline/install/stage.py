@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
 
+from pipeline.errors import InstallError
 from pipeline.export.sources import adapter_and_base
 from pipeline.install.embedded import Job, install_embedded
 from pipeline.install.params import InstallParams
 from pipeline.install.registry import Registry, Version
 from pipeline.install.scores import newest_scores, warning
+from pipeline.install.versions import physics_warning, point_ollama
 from pipeline.lab import Lab, current_run
 from pipeline.modelfile import load
-from simulator import PHYSICS_VERSION
 from simulator.events import Event, Note, Progress, Result
 
 
@@ -26,20 +27,54 @@ def run(lab: Lab, params: InstallParams) -> Iterator[Event]:
     job = Job(lab, params.name, adapter, base, load(lab), current_run(lab, "install"))
     version = yield from install_embedded(job)
     version = replace(version, scores=newest_scores(lab, adapter))
-    if version.physics_version and version.physics_version != PHYSICS_VERSION:
-        yield Note(
-            f"{version.version} was trained on physics {version.physics_version} and the simulator is at "
-            f"{PHYSICS_VERSION}: generate and train again for answers that match it"
-        )
+    if moved_on := physics_warning(version):
+        yield Note(moved_on)
     registry = Registry(lab, params.name)
+    if url := _ollama_target(lab, params):
+        version = yield from _with_ollama(job, version, url, params.target == "ollama")
     worse = "" if params.force else warning(version.scores)
     current = not worse or registry.current() is None
     if worse:
         yield Note(f"{worse}: {'it is used all the same, as there is no other' if current else _keep(version)}")
+    if current and version.ollama:
+        point_ollama(version, params.name)
     registry.add(version, make_current=current)
     yield Progress("install", 3, 3, version.version)
     value = {**asdict(version), "current": current, "warning": worse}
     yield Result(value)
+
+
+def _ollama_target(lab: Lab, params: InstallParams) -> str | None:
+    """The server to install on, too: the one asked for, or for "auto" one that answers on this machine."""
+    from pipeline.chat.http import is_loopback
+    from pipeline.chat.open import ollama_url
+
+    if params.target == "embedded":
+        return None
+    url = ollama_url(lab, params.ollama_host)
+    return url if params.target == "ollama" or is_loopback(url) else None
+
+
+def _with_ollama(job: Job, version: Version, url: str, asked: bool) -> Generator[Event, None, Version]:
+    """The version with its Ollama side. A server that was not asked for may be missing, or too old."""
+    from pipeline.install.ollama import install_ollama, supported
+    from pipeline.install.ollama_receipt import prove
+    from pipeline.install.ollama_server import OllamaServer
+
+    server = OllamaServer(url)
+    try:
+        try:
+            supported(server)
+        except InstallError as error:
+            if asked:
+                raise
+            yield Note(f"ben-lab is embedded only: {error}")
+            return version
+        facts = yield from install_ollama(job, version, server)
+        receipt = yield from prove(job, version, server)
+        return replace(version, target="embedded+ollama", ollama={**facts, "receipt": receipt})
+    finally:
+        server.close()
 
 
 def _keep(version: Version) -> str:

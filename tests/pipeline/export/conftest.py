@@ -77,7 +77,7 @@ def write_base(
 
 
 def write_adapter(folder: Path, architecture: str, *, rank: int = 4, bf16: bool = False, **config: Any) -> Path:
-    """A peft adapter on every linear layer; `extra` in `config` adds modules {name: shape}, `ranks` sets ranks by name."""
+    """A peft adapter on every linear layer; `extra` adds modules {name: shape}, `ranks` sets ranks by name."""
     extra, ranks, fused = config.pop("extra", {}), config.pop("ranks", {}), config.pop("fused", False)
     modules = dict(MODULES[architecture])
     if fused:

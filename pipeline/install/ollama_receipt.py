@@ -1,0 +1,117 @@
+"""The receipt of an Ollama install: the same prompts, judged by the same code, through the server's own chat."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InstallError
+from pipeline.install.receipt import TOKENS, Answer, Receipt, precision_of, prompts, summarize
+from pipeline.install.reference import Reference
+from simulator.events import Event, Progress
+
+if TYPE_CHECKING:
+    from pipeline.bases.base import Base
+    from pipeline.chat.events import Message
+    from pipeline.install.embedded import Job
+    from pipeline.install.ollama_server import OllamaServer
+    from pipeline.install.registry import Version
+    from pipeline.lab import Lab
+
+
+def prove(job: Job, version: Version, server: OllamaServer) -> Generator[Event, None, dict[str, Any]]:
+    """The receipt of the version's tag on the server, as JSON.
+
+    Raises InstallError where it fails; the tag is then gone from the server.
+    """
+    from pipeline.files import write_text_atomic
+
+    target = job.lab.root / version.adapter
+    embedded = json.loads((target.parent / "receipt.json").read_text(encoding="utf-8"))
+    plain = [str(answer["base"]) for answer in embedded["answers"]]
+    receipt: Receipt | None = None
+    try:
+        steps = measure_ollama(job.lab, job.base, job.adapter, server, version.version, job.modelfile.system, plain)
+        for item in steps:
+            if isinstance(item, Receipt):
+                receipt = item
+            else:
+                yield item
+        assert receipt is not None
+        write_text_atomic(target.parent / "receipt-ollama.json", json.dumps(receipt.as_dict(), indent=1) + "\n")
+        if not receipt.passed:
+            raise InstallError(
+                f"the receipt of Ollama at {server.url} failed ({'; '.join(receipt.failures)}): "
+                f"{job.name} there stays as it was, see {job.lab.relative(target.parent / 'receipt-ollama.json')}"
+            )
+    except BaseException:
+        with suppress(InstallError):
+            server.delete(version.version)
+        raise
+    return {key: value for key, value in receipt.as_dict().items() if key != "answers"}
+
+
+def measure_ollama(
+    lab: Lab, base: Base, adapter_dir: Path, server: OllamaServer, model: str, system: str, plain: Sequence[str]
+) -> Iterator[Event | Receipt]:
+    """Progress events, then the receipt. `plain` are how the base's own answers begin, for "the adapter is on".
+
+    The questions go without a system turn, so that equal prompts prove the installed SYSTEM and TEMPLATE.
+    Raises InstallError or BaseError.
+    """
+    asked = prompts(system)
+    began = time.perf_counter()
+    served = []
+    for number, messages in enumerate(asked):
+        yield Progress("receipt", number, len(asked), "asking Ollama")
+        served.append(server.answer(model, [{"role": "user", "content": messages[-1]["content"]}], TOKENS))
+    yield Progress("receipt", len(asked), len(asked), "comparing every token")
+    reference = Reference(lab, base, adapter_dir)
+    rows = zip(asked, served, plain, strict=True)
+    answers = [_compare(reference, server, model, chat, answer, other) for chat, answer, other in rows]
+    speeds = sorted((answer.eval_count or 0) / max((answer.eval_duration or 0) / 1e9, 1e-9) for answer in served)
+    first = (served[0].prompt_eval_duration or 0) / 1e9
+    yield summarize(
+        answers,
+        engine="ollama",
+        base_precision=precision_of(base.path),
+        reference=f"transformers + peft, {str(reference.dtype).removeprefix('torch.')}",
+        tokens_per_second=round(speeds[len(speeds) // 2], 1),
+        first_token_seconds=round(first, 3),
+        start_seconds=round(time.perf_counter() - began, 3),
+    )
+
+
+def _compare(
+    reference: Reference, server: OllamaServer, model: str, messages: list[Message], answer: Any, plain: str
+) -> Answer:
+    """Ollama gives text, not tokens: the answer is tokenized as training would.
+
+    The last token is left out, because a text that was cut in the middle of a word may tokenize otherwise there.
+    """
+    from pipeline.bases.template import render
+
+    prompt = reference.prompt_tokens(messages)
+    text = answer.message.content or ""
+    tokens = reference.tokenizer(text, add_special_tokens=False)["input_ids"]
+    tokens = tokens[:-1] if answer.done_reason == "length" else [*tokens, reference.tokenizer.eos_token_id]
+    found = reference.agreement(prompt, tokens)
+    shown = server.rendered(model, [{"role": "user", "content": messages[-1]["content"]}])
+    wanted = render(reference.base, messages, add_generation_prompt=True).removeprefix(reference.base.bos_token)
+    same_text = shown is None or shown.removeprefix(reference.base.bos_token) == wanted
+    return Answer(
+        prompt=messages[-1]["content"],
+        served=text,
+        trained=reference.text(found.best),
+        tokens=len(tokens),
+        agreeing=found.agreeing,
+        gap=sum(found.gaps),
+        worst_gap=max(found.gaps, default=0.0),
+        prompt_equal=same_text and answer.prompt_eval_count == len(prompt),
+        base=plain,
+        changed_by_adapter=not text.startswith(plain),
+    )

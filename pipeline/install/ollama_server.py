@@ -1,0 +1,199 @@
+"""An Ollama server as an install needs it: version, blobs, create, show, copy, delete, pull.
+
+The official client speaks for everything but the version, which it does not know, and blobs, where it never asks
+with HEAD first: a POST of a blob that is there may reset the connection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.chat.http import READ_SECONDS, address, error_text, is_loopback
+from pipeline.errors import InstallError
+
+_CHUNK = 1 << 20
+_TRIES = 2
+OLDEST = (0, 5, 5)
+NO_ADAPTERS_FROM = (0, 34, 1)
+
+
+class OllamaServer:
+    """One server. Every method raises InstallError, which names the step that failed."""
+
+    def __init__(self, host: str) -> None:
+        import httpx
+        from ollama import Client
+
+        self.url = address(host)
+        self.is_remote = not is_loopback(self.url)
+        timeout = httpx.Timeout(READ_SECONDS, connect=5.0)
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=self.is_remote)
+        self._client = Client(self.url, timeout=timeout, trust_env=self.is_remote)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+        self._client.close()
+
+    def version(self) -> str:
+        """The server's version text. Raises InstallError where something else than Ollama answers."""
+        with self._step("asking for the version"):
+            response = self._http.get("/api/version", timeout=5.0)
+            try:
+                text = response.json()["version"] if response.status_code == 200 else None
+            except (ValueError, KeyError, TypeError):
+                text = None
+        if not isinstance(text, str) or not version_numbers(text):
+            raise InstallError(
+                f"{self.url} is not an Ollama server ({error_text(response.text)[:120]}): check OLLAMA_HOST"
+            )
+        return text
+
+    def names(self) -> set[str]:
+        """The models that the server lists, with their tags."""
+        with self._step("listing models"):
+            return {str(entry.model) for entry in self._client.list().models}
+
+    def show(self, model: str) -> Any:
+        """What `/api/show` says: `.modelfile`, `.template`, `.parameters`, `.license`, `.modelinfo`."""
+        with self._step(f"looking at {model}"):
+            return self._client.show(model)
+
+    def has_blob(self, sha256: str) -> bool:
+        """Whether the server holds these bytes."""
+        with self._step("looking for a blob"):
+            response = self._http.head(f"/api/blobs/sha256:{sha256}")
+        if response.status_code not in (200, 404):
+            raise InstallError(f"{self.url} answered {response.status_code} when asked for a blob: look at its log")
+        return response.status_code == 200
+
+    def upload(self, path: Path, sha256: str) -> Iterator[int]:
+        """Brings the file's bytes there unless they are; yields the bytes sent so far.
+
+        An upload that breaks is tried once more.
+        """
+        for attempt in range(1, _TRIES + 1):
+            if self.has_blob(sha256):
+                yield path.stat().st_size
+                return
+            try:
+                yield from self._post_blob(path, sha256)
+                return
+            except InstallError:
+                if attempt == _TRIES:
+                    raise
+
+    def create(self, model: str, **request: Any) -> Iterator[Any]:
+        """Creates the model; yields its statuses. Done means a final `success` and no error line."""
+        last = ""
+        with self._step(f"creating {model}"):
+            for answer in self._client.create(model, stream=True, **request):
+                last = answer.status or ""
+                yield answer
+        if last != "success":
+            raise InstallError(f"{self.url} stopped creating {model} after {last or 'nothing'!r}: install again")
+
+    def pull(self, model: str) -> Iterator[Any]:
+        """Pulls the model; yields statuses with `completed` and `total` bytes."""
+        last = ""
+        with self._step(f"pulling {model}"):
+            for answer in self._client.pull(model, stream=True):
+                last = answer.status or ""
+                yield answer
+        if last != "success":
+            raise InstallError(f"{self.url} stopped pulling {model} after {last or 'nothing'!r}: it resumes, try again")
+
+    def answer(self, model: str, messages: list[dict[str, str]], tokens: int) -> Any:
+        """A greedy answer of at most that many tokens."""
+        options = {"temperature": 0.0, "num_predict": tokens, "seed": 0}
+        with self._step(f"a first word of {model}"):
+            return self._client.chat(model, messages, options=options)
+
+    def rendered(self, model: str, messages: list[dict[str, str]]) -> str | None:
+        """The prompt that the server makes of the messages, or None where it is too old to tell (before 0.12)."""
+        body = {"model": model, "messages": messages, "stream": False, "_debug_render_only": True}
+        with self._step("comparing the prompt"):
+            response = self._http.post("/api/chat", json={**body, "options": {"num_predict": 1}})
+            try:
+                return str(response.json()["_debug_info"]["rendered_template"])
+            except (ValueError, KeyError, TypeError):
+                return None
+
+    def copy(self, source: str, target: str) -> None:
+        """Gives `source` the name `target`, too, in the place of what had it."""
+        with self._step(f"naming {target}"):
+            self._client.copy(source, target)
+
+    def delete(self, model: str) -> None:
+        """Deletes that name; blobs that no other name uses go with it."""
+        with self._step(f"deleting {model}"):
+            self._client.delete(model)
+
+    def _post_blob(self, path: Path, sha256: str) -> Iterator[int]:
+        """httpx pulls the body from a generator, and this one is pulled by the caller: a thread stands between."""
+        from pipeline.install.upload import Upload
+
+        with self._step("sending a blob"):
+            yield from Upload(self._http, f"/api/blobs/sha256:{sha256}", path, _CHUNK)
+
+    @contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        """Turns what httpx and the official client raise into one sentence with the step's name."""
+        import httpx
+        from ollama import ResponseError
+        from pydantic import ValidationError
+
+        try:
+            yield
+        except ResponseError as error:
+            raise InstallError(f"Ollama at {self.url}, {what}: {explain(error_text(str(error.error)))}") from error
+        except (httpx.HTTPError, ConnectionError) as error:
+            reason = "it does not answer" if _refused(error) else f"the connection broke ({type(error).__name__})"
+            raise InstallError(
+                f"Ollama at {self.url}, {what}: {reason}; see that it runs (`ollama serve`) and install again"
+            ) from error
+        except (ValidationError, ValueError, AttributeError, TypeError) as error:
+            raise InstallError(
+                f"Ollama at {self.url}, {what}: its answer is not Ollama's; check OLLAMA_HOST for a proxy in between"
+            ) from error
+
+
+_HINTS: tuple[tuple[str, str], ...] = (
+    ("no space left", "make room on the disk that holds its models, then install again"),
+    ("adapters are no longer supported", "this server takes merged models only: install again"),
+    ("invalid model name", "use letters, digits, dots, dashes and underscores"),
+    ("unsupported architecture", "update Ollama, or use the embedded engine"),
+    ("digest mismatch", "the bytes changed on their way: install again"),
+    ("pull model manifest", "check the tag's spelling and the network"),
+    ("runner process has terminated", "base and adapter do not fit, or its memory is short"),
+)
+
+
+def explain(reason: str) -> str:
+    """The server's reason with what can be done about it."""
+    mend = next((mend for words, mend in _HINTS if words in reason.lower()), "see the server's log")
+    return f"{reason}; {mend}"
+
+
+def version_numbers(text: str) -> tuple[int, ...]:
+    """(0, 34, 1) of "0.34.1-rc2"; empty where the text is no version."""
+    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text)
+    return tuple(int(part) for part in match.groups()) if match else ()
+
+
+def takes_adapters(version: str, architecture: str) -> bool:
+    """Whether that server lays a GGUF adapter over such a base."""
+    numbers = version_numbers(version)
+    always = architecture in ("llama", "qwen2", "phi3", "gemma")
+    later = architecture in ("gemma3", "qwen3") and numbers >= (0, 30, 0)
+    return numbers < NO_ADAPTERS_FROM and (always or later)
+
+
+def _refused(error: Exception) -> bool:
+    import httpx
+
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | ConnectionError)
