@@ -31,3 +31,4 @@ class EvalParams(BaseModel):
     version: str | None = Field(None, description="an installed version to evaluate", examples=["ben-lab"])
     parallel: int = Field(4, ge=1, le=64, description="answers generated at once")
     skip_base: bool = Field(False, description="ask the tuned model alone")
+    rag: bool = Field(False, description="ask the tuned model once more with the lab's passages in its prompt")

@@ -10,7 +10,8 @@ from pipeline.evaluate.tally import Answer
 from pipeline.files import write_text_atomic
 
 KINDS = ("phase_identification", "numeric", "ordering", "definitions", "tools")
-MODELS = ("base", "tuned", "training_mean")
+MODELS = ("base", "tuned", "retrieval", "training_mean")
+TITLES = ("base", "tuned", "tuned with retrieval", "always the training mean")
 SHOWN = 3
 """Wrong answers of each kind that the page quotes."""
 
@@ -40,7 +41,7 @@ def markdown(value: dict[str, Any], answers: list[Answer]) -> str:
     lines += ["Each score: share right (right/asked, 95 % Wilson interval).", ""]
     for title, part in (("Interpolation", value), ("Extrapolation", value.get("extrapolation"))):
         if part:
-            lines += [f"## {title}", "", "| kind | base | tuned | always the training mean |", "|---|---|---|---|"]
+            lines += [f"## {title}", "", f"| kind | {' | '.join(TITLES)} |", "|---" * (len(TITLES) + 1) + "|"]
             for kind in KINDS:
                 if kind in part:
                     lines.append(f"| {kind} | {' | '.join(cell(part[kind].get(model)) for model in MODELS)} |")

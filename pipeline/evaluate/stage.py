@@ -24,8 +24,8 @@ from pipeline.modelfile import load
 from simulator.events import Event, Metric, Note, Progress, Result
 
 assert definitions  # importing one registers all graders
-CONTEXT = 1024
-"""Tokens a slot: the longest question, a fingerprint, takes about 300 with its answer."""
+CONTEXT = 2048
+"""Tokens a slot: the longest question, a fingerprint, takes about 300 with its answer; three passages add 600."""
 STOP = ("\n\n\n",)
 
 
@@ -72,16 +72,16 @@ def _ask(
 ) -> Iterator[Event]:
     """Fills `answers`; questions of one kind go to the server together, so that they share its slots."""
     system = load(lab).system
-    models = ("tuned",) if params.skip_base else ("base", "tuned")
+    models = [*([] if params.skip_base else ["base"]), "tuned", *(["retrieval"] if params.rag else [])]
     total = len(questions) * len(models)
     log = folder / "engine.log"
     with EmbeddedServer.start(base, [adapter], parallel=params.parallel, context=CONTEXT, log=log) as server:
         for kind in dict.fromkeys(question.kind for question in questions):
             part = [question for question in questions if question.kind == kind]
-            prompts = [_messages(system, question.prompt) for question in part]
             longest = max(question.max_tokens for question in part)
             for model in models:
-                tuned = model == "tuned"
+                prompts = [_messages(system, _prompt(lab, question, model)) for question in part]
+                tuned = model != "base"
                 for index, text in server.complete_many(prompts, adapter=tuned, max_tokens=longest, stop=STOP):
                     answers.append(judge(part[index], model, text))
                     yield Progress("eval", len(answers), total, f"{kind}, {model}")
@@ -92,6 +92,15 @@ def _ask(
 
 def _messages(system: str, prompt: str) -> list[Message]:
     return [{"role": "system", "content": system}, {"role": "user", "content": prompt}]
+
+
+def _prompt(lab: Lab, question: Question, model: str) -> str:
+    """The question, with the lab's passages in front where the model is to draw on them."""
+    if model != "retrieval":
+        return question.prompt
+    from pipeline.retrieval import augment
+
+    return augment(lab, question.prompt)[0]
 
 
 def _live(answers: list[Answer], means: dict[str, float]) -> dict[str, float]:

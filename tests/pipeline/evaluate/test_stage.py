@@ -1,0 +1,58 @@
+"""The stage on the real base through the real engine: an adapter that changes nothing scores as the base does."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.bases import Base
+from pipeline.errors import BadInput
+from pipeline.evaluate.params import EvalParams
+from pipeline.evaluate.stage import run
+from pipeline.lab import Lab
+from simulator.events import Metric, last_result
+
+
+@pytest.fixture
+def evaluated(lab: Lab, cache_lab: Lab, base: Base) -> Lab:
+    """A lab with the base and an adapter of zeros on one projection."""
+    from safetensors.numpy import save_file
+
+    lab.models.mkdir(parents=True)
+    (lab.models / "bases").symlink_to(cache_lab.models / "bases")
+    lab.adapter_dir.mkdir()
+    key = "base_model.model.model.layers.0.self_attn.q_proj"
+    zeros = {"lora_A": np.zeros((2, 576), np.float32), "lora_B": np.zeros((576, 2), np.float32)}
+    weights = {f"{key}.{name}.weight": value for name, value in zeros.items()}
+    save_file(weights, lab.adapter_dir / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]}
+    (lab.adapter_dir / "adapter_config.json").write_text(json.dumps(config))
+    manifest = {"base": {"name": "smollm2", "sha256": base.sha256, "kind": "gguf"}}
+    (lab.adapter_dir / "manifest.json").write_text(json.dumps(manifest))
+    return lab
+
+
+def test_scores_and_reports(evaluated: Lab) -> None:
+    params = EvalParams(questions=2, kinds=["numeric"], extrapolation=True, parallel=1)
+    events = list(run(evaluated, params))
+    value = events[-1].value
+    assert any(isinstance(event, Metric) for event in events)
+    for part in (value, value["extrapolation"]):
+        assert part["numeric"]["base"] == part["numeric"]["tuned"]
+        assert part["numeric"]["base"]["n"] == 2 and len(part["numeric"]["base"]["interval"]) == 2
+        assert part["numeric"]["training_mean"]["n"] == 2
+    report = json.loads(Path(value["report"]["json"]).read_text(encoding="utf-8"))
+    assert len(report["answers"]) == value["questions"] * 2 == 8
+    texts: dict[str, set[str]] = {}
+    for answer in report["answers"]:
+        texts.setdefault(answer["prompt"], set()).add(answer["answer"])
+    assert all(len(answers) == 1 for answers in texts.values())
+    assert "| numeric |" in Path(value["report"]["markdown"]).read_text(encoding="utf-8")
+
+
+def test_no_adapter_is_one_sentence(lab: Lab) -> None:
+    with pytest.raises(BadInput, match="run `benlab train` first"):
+        last_result(run(lab, EvalParams(questions=1)))
+    with pytest.raises(BadInput, match="give one of them"):
+        last_result(run(lab, EvalParams(version="ben-lab", adapter="x")))
