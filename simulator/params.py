@@ -216,7 +216,12 @@ class Classify(Params):
     """Which phase is it? From an experiment id, from thirteen features, or from parameters to run."""
 
     experiment_id: str | None = Field(
-        None, min_length=1, max_length=80, description="The id of a stored run.", examples=["3f6a0c2d9e4b7a15"]
+        None,
+        min_length=1,
+        max_length=80,
+        pattern=r"^[0-9A-Za-z._-]+$",
+        description="The id of a stored run.",
+        examples=["3f6a0c2d9e4b7a15"],
     )
     features: Annotated[list[Annotated[float, Whole]] | None, BeforeValidator(_items)] = Field(
         None,

@@ -11,7 +11,6 @@ from simulator.params import (
     LARGEST_SWEEP,
     PHASES,
     SEED_LIMIT,
-    Bias,
     Depth,
     Params,
     Phases,
@@ -37,7 +36,7 @@ class Sweep(Params):
     depths: Annotated[list[Depth], _List, _Distinct] = Field(
         [4, 8], min_length=1, max_length=32, description="Depths of the grid, in layers.", examples=[[4, 8]]
     )
-    biases: Annotated[list[Bias], _List, _Distinct] = Field(
+    biases: Annotated[list[Annotated[float, Field(ge=0, le=1), Whole]], _List, _Distinct] = Field(
         [DEFAULT_BIAS], min_length=1, max_length=101, description="Biases of the grid.", examples=[[0.65]]
     )
     seeds: Annotated[int, Whole] = Field(

@@ -44,5 +44,7 @@ def log_echo(params: Echo) -> float:
 
         return stabilizer.echo(params.system_size, params.depth, params.seed, params.delta)
     from simulator.engines import gaussian
+    from simulator.engines.threads import single_threaded
 
-    return float(gaussian.echo(params.phase_type, params.system_size, params.depth, [params.seed], params.delta)[0])
+    with single_threaded():
+        return float(gaussian.echo(params.phase_type, params.system_size, params.depth, [params.seed], params.delta)[0])

@@ -1,0 +1,225 @@
+"""The shapes of requests and answers, for validation and for the OpenAPI document.
+
+Requests are the simulator's own parameter models made strict: JSON has numbers, so
+text is not taken for one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import CoreSchema
+
+from simulator.catalogue import EXPERIMENTS
+
+LEGACY_PATHS = {"run_phase": "/run_phase_experiment"}
+
+
+def path_of(name: str) -> str:
+    """The route of an experiment; existing clients know `run_phase` by a longer name."""
+    return LEGACY_PATHS.get(name, f"/{name}")
+
+
+def strict(model: type[BaseModel]) -> type[BaseModel]:
+    """The model as the API takes it: no text for numbers, and `bias` may be null."""
+
+    def schema(cls: type[BaseModel], core: CoreSchema, handler: Any) -> dict[str, Any]:
+        known: dict[str, Any] = handler(core)
+        inner = handler.resolve_ref_schema(known)
+        bias = inner.get("properties", {}).get("bias")
+        if bias and bias.get("type") == "number":
+            bias["type"] = ["number", "null"]
+        if "cluster" in inner.get("properties", {}):
+            inner["properties"]["cluster"] = {
+                "type": "null",
+                "title": "Cluster",
+                "description": "Only the command line may name a cluster.",
+            }
+        return known
+
+    body: dict[str, Any] = {
+        "__module__": __name__,
+        "__doc__": model.__doc__,
+        "model_config": ConfigDict(strict=True),
+        "__get_pydantic_json_schema__": classmethod(schema),
+    }
+    if "cluster" in model.model_fields:
+        body["_no_cluster"] = field_validator("cluster")(_no_cluster)
+    metaclass: Any = type(model)
+    made: type[BaseModel] = metaclass(model.__name__, (model,), body)
+    return made
+
+
+def _no_cluster(value: str | None) -> str | None:
+    """A caller must not make the server connect to an address of the caller's choice."""
+    if value is not None:
+        raise ValueError("only the command line may name a cluster")
+    return value
+
+
+REQUESTS: dict[str, type[BaseModel]] = {name: strict(entry.params) for name, entry in EXPERIMENTS.items()}
+
+
+POSTS = frozenset(["/api/generate", *(path_of(name) + suffix for name in EXPERIMENTS for suffix in ("", "/stream"))])
+
+
+class Answer(BaseModel):
+    """What every experiment's answer holds."""
+
+    model_config = ConfigDict(extra="allow")
+
+    experiment: str
+    experiment_id: str
+    summary: str
+    params: dict[str, Any]
+    physics_version: str
+
+
+class PhaseAnswer(Answer):
+    """One run: thirteen features by name and in order, and the middle cut's entropy after each layer in bits."""
+
+    phase_type: str
+    features: dict[str, float]
+    feature_vector: list[float] = Field(min_length=13, max_length=13)
+    entropy_by_layer: list[float]
+
+
+class TriAnswer(Answer):
+    """Time-Reversal Instability, both fingerprints, and each feature's part in units of its scale."""
+
+    phase_type: str
+    TRI: float
+    forward_features: dict[str, float]
+    reverse_features: dict[str, float]
+    contributions: dict[str, float]
+
+
+class EchoAnswer(Answer):
+    """Loschmidt echo, and its loss in bits per site (null where the echo is 0)."""
+
+    phase_type: str
+    echo: float
+    bits_per_site: float | None
+
+
+class DriftRun(BaseModel):
+    """One replay."""
+
+    depth: int
+    factor: int
+    id: str
+    features: dict[str, float]
+    drift: float
+
+
+class DriftAnswer(Answer):
+    """Drift at each depth, its growth exponent and the sensitivity index (null where they do not exist)."""
+
+    phase_type: str
+    runs: list[DriftRun]
+    growth_exponent: float | None
+    replay_sensitivity_index: float | None
+
+
+class DiscoveryAnswer(Answer):
+    """Clusters, their purity against the phases, and the points in the plane of two components."""
+
+    cluster_label_stats: list[dict[str, Any]]
+    num_samples: int
+    num_clusters: int
+    purity: float
+    adjusted_rand_index: float
+    normalized_mutual_information: float
+    points: list[dict[str, Any]]
+
+
+class ClassifyAnswer(Answer):
+    """The likeliest phase and all four probabilities."""
+
+    phase_type: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+ANSWERS: dict[str, type[BaseModel]] = {
+    "run_phase": PhaseAnswer,
+    "tri": TriAnswer,
+    "echo": EchoAnswer,
+    "replay_drift": DriftAnswer,
+    "discovery": DiscoveryAnswer,
+    "classify": ClassifyAnswer,
+}
+
+
+class Index(BaseModel):
+    """The front page."""
+
+    name: str
+    version: str
+    docs: str
+    routes: dict[str, str]
+
+
+class Health(BaseModel):
+    """Whether the lab answers, and how busy it is."""
+
+    status: str
+    physics_version: str
+    running: int
+    waiting: int
+
+
+class Sentence(BaseModel):
+    """An error in one sentence."""
+
+    detail: str
+
+
+class FieldError(BaseModel):
+    """One bad field: where it is, and what to do."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class FieldErrors(BaseModel):
+    """Bad input."""
+
+    detail: list[FieldError]
+
+
+class GenerateRequest(BaseModel):
+    """Ollama's request of one prompt; `stream` is true unless it is false."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    model: str = Field("ben-lab", pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$", examples=["ben-lab"])
+    prompt: str = Field(min_length=1, max_length=32_000, examples=["What does TRI measure?"])
+    system: str | None = Field(None, max_length=8_000)
+    stream: bool = True
+
+    @field_validator("model")
+    @classmethod
+    def _local(cls, value: str) -> str:
+        if value.startswith("url:"):
+            raise ValueError("models of other servers are not passed on: name one of this lab")
+        return value
+
+    @field_validator("prompt", "system")
+    @classmethod
+    def _text(cls, value: str | None) -> str | None:
+        if value is not None and any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+            raise ValueError("half a surrogate pair is no text: send valid Unicode")
+        return value
+
+
+class GenerateAnswer(BaseModel):
+    """Ollama's answer; one line of it a piece where it streams."""
+
+    model: str
+    created_at: str
+    response: str
+    done: bool
+    done_reason: str | None = None

@@ -1,0 +1,310 @@
+"""The Lab API: FastAPI over the simulator, on this machine alone unless told otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Path, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel
+
+from pipeline.api import schemas
+from pipeline.api.generate import Speaker
+from pipeline.api.guard import LOOPBACK_NAMES, Guard, allowed_hosts, is_loopback
+from pipeline.api.work import Busy, Limits, TooLong, Work
+from pipeline.errors import BadInput, ChatError
+from pipeline.lab import Lab
+from simulator.catalogue import EXPERIMENTS
+from simulator.errors import BadParameter, MissingExtra, SimulatorError, UnknownExperiment
+from simulator.events import Event, as_dict
+from simulator.fingerprint import PHYSICS_VERSION
+from simulator.validation import describe
+
+HEARTBEAT_SECONDS = 15.0
+
+_SENTENCES = {
+    400: "The request cannot be read, or its Host header is wrong",
+    401: "The token is missing or wrong",
+    403: "The request comes from another site",
+    408: "The body did not arrive",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    503: "Too much is running, or something is missing here",
+    504: "The experiment took too long",
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    **{code: {"model": schemas.Sentence, "description": text} for code, text in _SENTENCES.items()},
+    404: {"model": schemas.Sentence, "description": "No such experiment"},
+    422: {"model": schemas.FieldErrors, "description": "Bad input, with the field named"},
+}
+_EVENT_STREAM = {
+    "text/event-stream": {
+        "schema": {
+            "type": "object",
+            "properties": {
+                "event": {"type": "string", "enum": ["progress", "metric", "note", "failed", "result"]},
+                "data": {"type": "string", "description": "the event as one JSON object"},
+            },
+            "required": ["event", "data"],
+        }
+    }
+}
+
+
+class Json(JSONResponse):
+    """JSON in ASCII: whatever a request held, its echo can be encoded."""
+
+    def render(self, content: Any) -> bytes:
+        """Raises ValueError on NaN or infinity."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def create_app(lab: Lab, token: str | None = None, *, host: str = "127.0.0.1", limits: Limits | None = None) -> FastAPI:
+    """The application over one lab; with a token every request must bring it."""
+    work, speaker = Work(lab, limits or Limits()), Speaker(lab)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await speaker.close()
+
+    app = FastAPI(
+        title="Ben Lab API",
+        version=_version(),
+        description="Exact quantum-phase experiments over HTTP.",
+        lifespan=lifespan,
+        default_response_class=Json,
+        redoc_url=None,
+    )
+    open_hosts = not is_loopback(host)
+    app.add_middleware(
+        Guard,
+        posts=schemas.POSTS,
+        hosts=allowed_hosts(host) if open_hosts else {*LOOPBACK_NAMES, host},
+        token=token,
+        literal_hosts=open_hosts,
+    )
+    _add_errors(app)
+    _add_pages(app, work)
+    for name in EXPERIMENTS:
+        _add_experiment(app, work, name)
+    _add_generate(app, speaker)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("benlab")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _add_pages(app: FastAPI, work: Work) -> None:
+    @app.get("/", responses={200: {"model": schemas.Index}, **_only(400, 401, 403)}, summary="What is here")
+    async def index() -> Response:
+        routes = {entry.name: schemas.path_of(entry.name) for entry in EXPERIMENTS.values()}
+        return Json({"name": "Ben Lab API", "version": app.version, "docs": "/docs", "routes": routes})
+
+    @app.get("/health", responses={200: {"model": schemas.Health}, **_only(400, 401, 403)}, summary="Is the lab up?")
+    async def health() -> Response:
+        return Json(
+            {
+                "status": "ok",
+                "physics_version": PHYSICS_VERSION,
+                "running": work.running,
+                "waiting": work.waiting,
+            }
+        )
+
+    @app.get(
+        "/experiments/{experiment_id}",
+        responses={200: {"model": schemas.Answer}, **_only(400, 401, 403, 404, 422, 503)},
+        summary="A stored experiment",
+    )
+    async def experiment(
+        experiment_id: Annotated[str, Path(min_length=1, max_length=80, pattern=r"^[0-9A-Za-z._-]+$")],
+    ) -> Response:
+        return Json(await asyncio.to_thread(_stored, work.lab, experiment_id))
+
+
+def _stored(lab: Lab, experiment_id: str) -> dict[str, Any]:
+    from simulator.notebook import Notebook
+
+    with Notebook(lab.database) as notebook:
+        return notebook.get(experiment_id)
+
+
+def _only(*codes: int) -> dict[int | str, dict[str, Any]]:
+    return {code: RESPONSES[code] for code in codes}
+
+
+def _add_experiment(app: FastAPI, work: Work, name: str) -> None:
+    """The experiment's route; beside that of a long one, the same as a stream of server-sent events."""
+    entry = EXPERIMENTS[name]
+
+    async def answer(params: BaseModel) -> Response:
+        return Json(await work.answer(name, params))
+
+    async def stream(params: BaseModel) -> Response:
+        # Raises Busy here, so that a busy lab is a 503 and not a broken stream.
+        queue, task = work.stream(name, params)
+        return StreamingResponse(_sse(queue, task), media_type="text/event-stream")
+
+    _add_route(app, name, answer, {"model": schemas.ANSWERS.get(name, schemas.Answer), "description": "The result"})
+    if not entry.quick:
+        _add_route(app, name, stream, {"content": _EVENT_STREAM, "description": "Progress, then the result"}, "/stream")
+
+
+def _add_route(app: FastAPI, name: str, handler: Callable[..., Any], success: dict[str, Any], suffix: str = "") -> None:
+    handler.__annotations__["params"] = schemas.REQUESTS[name]
+    app.post(
+        schemas.path_of(name) + suffix,
+        name=name + suffix.replace("/", "_"),
+        summary=EXPERIMENTS[name].summary + (" Progress as server-sent events." if suffix else ""),
+        responses={**RESPONSES, 200: success},
+        response_class=StreamingResponse if suffix else Json,
+    )(handler)
+
+
+async def _sse(queue: asyncio.Queue[Event | None], task: asyncio.Task[None]) -> AsyncIterator[bytes]:
+    """Server-sent events; a comment keeps the connection alive where nothing happens for a while."""
+    try:
+        while True:
+            try:
+                event = await asyncio.wait_for(queue.get(), HEARTBEAT_SECONDS)
+            except TimeoutError:
+                yield b": still running\n\n"
+                continue
+            if event is None:
+                return
+            yield _sse_event(event)
+    finally:
+        task.cancel()
+
+
+def _sse_event(event: Event) -> bytes:
+    data = as_dict(event)
+    return f"event: {data['event']}\ndata: {json.dumps(data, allow_nan=False)}\n\n".encode()
+
+
+def _add_generate(app: FastAPI, speaker: Speaker) -> None:
+    @app.post(
+        "/api/generate",
+        summary="One prompt to the lab's model, as Ollama answers it",
+        responses={
+            **_only(400, 401, 403, 408, 413, 415, 422, 503),
+            200: {"model": schemas.GenerateAnswer, "content": {"application/x-ndjson": {"schema": {"type": "string"}}}},
+        },
+    )
+    async def generate(request: schemas.GenerateRequest) -> Response:
+        if not request.stream:
+            return Json(await speaker.answer(request))
+        await speaker.check(request)
+        return StreamingResponse(speaker.stream(request), media_type="application/x-ndjson")
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error as one sentence: what the simulator raises on purpose never becomes a 500."""
+
+    @app.exception_handler(RequestValidationError)
+    async def bad_request(request: Request, error: RequestValidationError) -> Response:
+        model = _model_of(request)
+        return Json({"detail": [_field_error(model, one) for one in error.errors()[:20]]}, 422)
+
+    @app.exception_handler(BadParameter)
+    async def bad_parameter(_: Request, error: BadParameter) -> Response:
+        place = ["body", error.field] if error.field else ["body"]
+        return Json({"detail": [{"loc": place, "msg": str(error), "type": "value_error"}]}, 422)
+
+    def sentence(kind: type[Exception], status: int) -> None:
+        async def handler(_: Request, error: Exception) -> Response:
+            headers = {"Retry-After": "2"} if status == 503 else None
+            return Json({"detail": str(error)}, status, headers=headers)
+
+        app.add_exception_handler(kind, handler)
+
+    for kind, status in (
+        (UnknownExperiment, 404),
+        (TooLong, 504),
+        (Busy, 503),
+        (MissingExtra, 503),
+        (ChatError, 503),
+        (SimulatorError, 503),
+    ):
+        sentence(kind, status)
+
+
+def _model_of(request: Request) -> type[BaseModel]:
+    path = request.url.path.removesuffix("/stream")
+    for name, model in schemas.REQUESTS.items():
+        if schemas.path_of(name) == path:
+            return model
+    return schemas.GenerateRequest
+
+
+def _field_error(model: type[BaseModel], error: dict[str, Any]) -> dict[str, Any]:
+    place = [part for part in error["loc"] if part != "function-before"]
+    field, message = describe(model, {**error, "loc": tuple(place[1:])})
+    if error["type"] in ("json_invalid", "missing") and len(place) < 2:
+        message = "the body is missing: send a JSON object"
+    if not field and error["type"] in ("model_attributes_type", "string_unicode", "dict_type"):
+        message = 'the body is no JSON object of valid text: send names and values, such as {"seed": 3}'
+    if error["type"] == "json_invalid":
+        place, message = ["body"], "the body is not valid JSON: send one JSON object"
+    if field and len(place) < 2:
+        place = [*place, field]
+    clean = [part if isinstance(part, int) else _printable(str(part)) for part in place]
+    return {"loc": clean, "msg": message, "type": error["type"]}
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)[:60]
+
+
+def serve(lab: Lab, host: str = "127.0.0.1", port: int = 8000, token: str | None = None) -> None:
+    """Serves until it is interrupted. Raises BadInput where the address is taken, unknown, or needs a token."""
+    import uvicorn
+
+    if not is_loopback(host) and not token:
+        raise BadInput(f"host is {host!r}, which other machines reach: give --token SECRET, or serve on 127.0.0.1")
+    listener = _listen(host, port)
+    config = uvicorn.Config(
+        create_app(lab, token, host=host),
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=128,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=3,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        listener.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A bound socket, so that a taken port is said in words before anything starts."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise BadInput(f"host is {host!r}, which is no address here ({error.strerror}): use 127.0.0.1") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise BadInput(f"{host}:{port} cannot be served ({error.strerror}): choose another --port") from None
+    return listener
+
+
+__all__ = ["Limits", "create_app", "serve"]

@@ -1,0 +1,177 @@
+"""Runs experiments for the server: a bounded number at once, each for a bounded time.
+
+Short ones run in a thread. What may take longer runs in a child process, for only a
+process can be stopped: when its time is up, or when the reader of a stream goes away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from pipeline.lab import Lab
+from simulator.errors import BadParameter, NotebookError, SimulatorError, UnknownExperiment
+from simulator.events import Event, Failed, Result, Value, from_line, last_result
+
+# Sites cubed times circuits that a thread may take on: about a second.
+_THREAD_WORK = 2e8
+_LINE_LIMIT = 2**26
+_QUEUE = 64
+_KINDS: dict[str, type[SimulatorError]] = {
+    "BadParameter": BadParameter,
+    "UnknownExperiment": UnknownExperiment,
+    "NotebookError": NotebookError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Experiments at once, how many more may wait, and seconds for one answer and for one stream."""
+
+    at_once: int = 4
+    waiting: int = 32
+    answer_seconds: float = 60.0
+    stream_seconds: float = 3600.0
+
+
+class Busy(Exception):
+    """Too many experiments are waiting already."""
+
+
+class TooLong(Exception):
+    """An experiment ran out of its time."""
+
+
+class Work:
+    """The server's experiments, kept in the lab's notebook."""
+
+    def __init__(self, lab: Lab, limits: Limits) -> None:
+        self.lab = lab
+        self.limits = limits
+        self.running = 0
+        self.waiting = 0
+        self._slots = asyncio.Semaphore(limits.at_once)
+
+    async def answer(self, name: str, params: BaseModel) -> Value:
+        """The experiment's result. Raises Busy, TooLong or a SimulatorError."""
+        async with self._slot():
+            try:
+                async with asyncio.timeout(self.limits.answer_seconds):
+                    if is_short(name, params):
+                        return await asyncio.to_thread(self._in_thread, name, params)
+                    async with aclosing(self._in_child(name, params)) as events:
+                        async for event in events:
+                            if isinstance(event, Result):
+                                return event.value
+            except TimeoutError:
+                raise TooLong(
+                    f"{name} took longer than {self.limits.answer_seconds:g} s and was stopped: "
+                    "ask for less, or use its /stream route"
+                ) from None
+        raise SimulatorError(f"{name} ended without a result: try again")
+
+    def stream(self, name: str, params: BaseModel) -> tuple[asyncio.Queue[Event | None], asyncio.Task[None]]:
+        """Starts the experiment; its events come on the queue, then None. Cancelling the task stops it. Raises Busy."""
+        self._refuse_if_full()
+        queue: asyncio.Queue[Event | None] = asyncio.Queue(_QUEUE)
+        return queue, asyncio.create_task(self._pump(name, params, queue))
+
+    async def _pump(self, name: str, params: BaseModel, queue: asyncio.Queue[Event | None]) -> None:
+        try:
+            async with (
+                self._slot(),
+                asyncio.timeout(self.limits.stream_seconds),
+                aclosing(self._in_child(name, params)) as events,
+            ):
+                async for event in events:
+                    await queue.put(event)
+        except TimeoutError:
+            await queue.put(
+                Failed(f"{name} took longer than {self.limits.stream_seconds:g} s: ask for less", "TooLong")
+            )
+        except (SimulatorError, Busy) as error:
+            await queue.put(Failed(str(error), type(error).__name__))
+        await queue.put(None)
+
+    def _in_thread(self, name: str, params: BaseModel) -> Value:
+        from simulator.notebook import Notebook
+        from simulator.runner import run
+
+        with Notebook(self.lab.database) as notebook:
+            return last_result(run(name, params, notebook=notebook))
+
+    async def _in_child(self, name: str, params: BaseModel) -> AsyncGenerator[Event, None]:
+        """Events of `python -m simulator`, whose process group dies with this generator. Raises SimulatorError."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "simulator",
+            name,
+            "--lab",
+            str(self.lab.root),
+            "--params",
+            json.dumps(params.model_dump()),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            limit=_LINE_LIMIT,
+            start_new_session=True,
+        )
+        assert process.stdout
+        try:
+            async for line in process.stdout:
+                event = from_line(line.decode())
+                if isinstance(event, Failed):
+                    raise _KINDS.get(event.kind, SimulatorError)(event.error)
+                yield event
+        finally:
+            _kill_group(process.pid)
+            await process.wait()
+
+    def _refuse_if_full(self) -> None:
+        if self._slots.locked() and self.waiting >= self.limits.waiting:
+            raise Busy(f"{self.running} experiments run and {self.waiting} wait, the most: try again in a moment")
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        self._refuse_if_full()
+        self.waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self.waiting -= 1
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
+            self._slots.release()
+
+
+def is_short(name: str, params: BaseModel) -> bool:
+    """Whether the experiment surely ends within about a second."""
+    if name in ("run_phase", "tri", "echo"):
+        return True
+    if name not in ("replay_drift", "discovery"):
+        return False
+    values = params.model_dump()
+    if name == "discovery":
+        circuits = len(values["phases"]) * values["num_per_phase"]
+        return circuits * values["system_size"] ** 3 <= _THREAD_WORK
+    layers = values["base_depth"] * max(values["depth_factors"])
+    return (layers + 8 * len(values["depth_factors"])) * values["system_size"] ** 3 <= 8 * _THREAD_WORK
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
