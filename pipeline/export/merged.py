@@ -55,10 +55,10 @@ def merge(
     total = sum(tensor.size for tensor in plan)
     require_space(out.parent, head.settings_end + total + (1 << 20), "the merged model")
     with replacing(out) as temporary, temporary.open("wb") as file, base_gguf.open("rb") as source:
-        with mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as view:
-            file.write(_head_bytes(head, view, plan))
-            for done in _write_tensors(file, view, plan, head.alignment):
-                yield Progress("merge", done, total, out.name)
+        view = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
+        file.write(_head_bytes(head, view, plan))
+        for done in _write_tensors(file, view, plan, head.alignment):
+            yield Progress("merge", done, total, out.name)
     size = out.stat().st_size
     return {
         "bytes": size,

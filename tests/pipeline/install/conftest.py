@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from pipeline.bases import Base
+from pipeline.lab import Lab
+
+if TYPE_CHECKING:
+    from pipeline.install.reference import Reference
 
 
 def write_small_adapter(folder: Path, base: Base, scale: float = 0.03) -> Path:
@@ -67,3 +74,29 @@ def small_adapter_gguf(small_adapter: Path, base: Base, tmp_path_factory: pytest
     out = tmp_path_factory.mktemp("gguf") / "adapter.gguf"
     convert_adapter(small_adapter, base.path, out)
     return out
+
+
+@pytest.fixture(scope="session")
+def reference(cache_lab: Lab, base: Base, small_adapter: Path) -> Reference:
+    """Training's own model with the adapter; loaded once, because that takes seconds."""
+    from pipeline.install.reference import Reference
+
+    return Reference(cache_lab, base, small_adapter)
+
+
+@pytest.fixture
+def contract(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Starts contract servers: `contract(version="0.33.0", engine=False)`."""
+    spec = importlib.util.spec_from_file_location("ollama_contract", Path(__file__).parent / "ollama_contract.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    servers: list[Any] = []
+
+    def start(**options: Any) -> Any:
+        servers.append(module.ContractServer(tmp_path / f"ollama{len(servers)}", **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

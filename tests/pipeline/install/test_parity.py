@@ -1,7 +1,8 @@
 """The tuned model through llama.cpp gives the same greedy text as transformers + peft.
 
-With an unquantised base every number is comparable and all tokens must agree. The default base is Q4_1, where llama.cpp rounds activations to 8 bits and training does not, so
-that near ties may fall the other way: there the receipt's bounds hold, and a wrong adapter breaks them.
+With an unquantised base every number is comparable, and all tokens must agree. The default base is Q4_1, where
+llama.cpp rounds activations to 8 bits and training does not, so that near ties may fall the other way: there the
+receipt's bounds hold, and a wrong adapter breaks them.
 """
 
 from __future__ import annotations
@@ -41,11 +42,6 @@ def write_unquantised(source: Path, target: Path) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     return target
-
-
-@pytest.fixture(scope="module")
-def reference(cache_lab: Lab, base: Base, small_adapter: Path) -> Reference:
-    return Reference(cache_lab, base, small_adapter)
 
 
 def test_the_greedy_texts_of_eight_prompts_are_the_same(

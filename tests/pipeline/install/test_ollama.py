@@ -1,0 +1,318 @@
+"""Install into Ollama: each range of versions, each step failing in each way, and the old model always kept."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.bases import Base
+from pipeline.errors import InstallError
+from pipeline.install import ollama_receipt, receipt
+from pipeline.install.embedded import Job
+from pipeline.install.ollama import install_ollama
+from pipeline.install.ollama_server import OllamaServer, takes_adapters, version_numbers
+from pipeline.install.params import InstallParams
+from pipeline.install.reference import Reference
+from pipeline.install.registry import Registry, Version
+from pipeline.install.stage import run
+from pipeline.install.versions import list_versions, remove, rollback, use
+from pipeline.lab import Lab
+from pipeline.modelfile import Modelfile, load, parse
+from simulator.events import Note, Progress, last_result
+
+OLD = "the model that was there before"
+TAG = "ben-lab:20260101-000000-train-test"
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, reference: Reference) -> None:
+    """Receipts of eight tokens, with training's model loaded once for all tests."""
+    for module in (receipt, ollama_receipt):
+        monkeypatch.setattr(module, "Reference", lambda *_: reference)
+        monkeypatch.setattr(module, "TOKENS", 8)
+
+
+@pytest.fixture
+def job(lab_with_base: Lab, base: Base, small_adapter: Path) -> Job:
+    run_folder = lab_with_base.new_run("install")
+    return Job(lab_with_base, "ben-lab", small_adapter, base, load(), run_folder)
+
+
+@pytest.fixture
+def version(job: Job, small_adapter_gguf: Path) -> Version:
+    """As the embedded install would leave it, without its receipt."""
+    folder = Registry(job.lab).folder_of(job.version)
+    folder.mkdir(parents=True)
+    (folder / "adapter.gguf").symlink_to(small_adapter_gguf)
+    adapter = f"models/ben-lab/{folder.name}/adapter.gguf"
+    return Version(job.version, adapter, job.base.name, job.base.sha256, "now", job.run)
+
+
+def with_old(server: Any, base: Base) -> Any:
+    """A server that has a ben-lab already, and holds the base's bytes."""
+    server.add_blob(base.path, base.sha256)
+    server.add_model("ben-lab", "0" * 64, system=OLD)
+    return server
+
+
+@pytest.mark.parametrize(("running", "form"), [("0.5.5", "adapter"), ("0.34.0", "adapter"), ("0.34.1", "merged")])
+def test_each_range_of_versions_gets_what_it_takes_and_a_receipt(
+    running: str,
+    form: str,
+    quick: None,
+    contract: Callable[..., Any],
+    lab_with_base: Lab,
+    small_adapter: Path,
+    base: Base,
+) -> None:
+    server = with_old(contract(version=running, engine=True), base)
+    params = InstallParams(target="ollama", adapter=str(small_adapter), ollama_host=server.url)
+    value = last_result(run(lab_with_base, params))
+    assert value["ollama"]["form"] == form and value["current"]
+    assert value["receipt"]["passed"] and value["ollama"]["receipt"]["passed"]
+    assert value["ollama"]["receipt"]["prompts_equal"] == 8
+    assert server.models["ben-lab"] is server.models[TAG]
+    assert server.models["ben-lab"]["system"] == load().system
+    assert server.models["ben-lab"]["parameters"]["temperature"] == 0.2
+    assert bool(server.models["ben-lab"]["adapters"]) == (form == "adapter")
+    assert f"sha256:{base.sha256}" not in server.uploaded
+    assert not list(lab_with_base.runs.rglob("*merged*"))
+    assert list_versions(lab_with_base)[0]["current"]
+
+
+def test_an_older_server_is_asked_to_be_upgraded(contract: Callable[..., Any], job: Job, version: Version) -> None:
+    server = with_old(contract(version="0.5.4-0-g7499dda"), job.base)
+    with pytest.raises(InstallError, match=r"older than 0\.5\.5: upgrade"):
+        list(install_ollama(job, version, OllamaServer(server.url)))
+    assert server.requests == ["version"]
+
+
+@pytest.mark.parametrize(
+    ("step", "how", "words"),
+    [
+        ("version", "reset", "asking for the version"),
+        ("version", "html", "is not an Ollama server"),
+        ("version", "html 200", "is not an Ollama server"),
+        ("head", "reset", "looking for a blob"),
+        ("head", "500", "answered 500"),
+        ("blob", "reset", "sending a blob"),
+        ("blob", "500", "refused the blob"),
+        ("blob", "full", "make room on the disk"),
+        ("blob", "half", "sending a blob"),
+        ("blob", "wrong digest", "digest mismatch"),
+        ("create", "reset", "creating"),
+        ("create", "500", "something broke inside"),
+        ("create", "html", "creating"),
+        ("create", "html 200", "not Ollama's"),
+        ("create", "error line", "unsupported architecture"),
+        ("create", "half", "creating"),
+        ("create", "no success", "stopped creating"),
+        ("create", "forget adapter", "without the adapter"),
+        ("show", "reset", "looking at"),
+        ("show", "500", "looking at"),
+        ("show", "wrong digest", "without the adapter"),
+        ("chat", "reset", "a first word"),
+        ("chat", "500", "a first word"),
+    ],
+)
+def test_a_failure_at_any_step_is_named_and_keeps_the_old_model(
+    step: str, how: str, words: str, contract: Callable[..., Any], job: Job, version: Version
+) -> None:
+    server = with_old(contract(), job.base)
+    server.failures[step] = how
+    with pytest.raises(InstallError, match=words) as raised:
+        list(install_ollama(job, version, OllamaServer(server.url)))
+    assert "\n" not in str(raised.value)
+    assert server.models["ben-lab"]["system"] == OLD
+    if step not in ("create", "show") or how not in ("reset", "500"):
+        assert TAG not in server.models
+    assert Registry(job.lab).versions() == []
+    server.failures.clear()
+    list(install_ollama(job, version, OllamaServer(server.url)))
+    assert TAG in server.models
+
+
+def test_a_failed_naming_keeps_the_old_version_everywhere(
+    quick: None, contract: Callable[..., Any], lab_with_base: Lab, small_adapter: Path, base: Base
+) -> None:
+    server = with_old(contract(engine=True), base)
+    server.failures["copy"] = "500"
+    params = InstallParams(target="ollama", adapter=str(small_adapter), ollama_host=server.url)
+    with pytest.raises(InstallError, match="naming ben-lab"):
+        list(run(lab_with_base, params))
+    assert server.models["ben-lab"]["system"] == OLD
+    assert Registry(lab_with_base).current() is None
+
+
+def test_an_upload_that_breaks_once_is_tried_again(contract: Callable[..., Any], job: Job, version: Version) -> None:
+    server = with_old(contract(), job.base)
+    server.failures["blob"] = "half once"
+    list(install_ollama(job, version, OllamaServer(server.url)))
+    assert server.requests.count("blob") == 2 and len(server.uploaded) == 1
+
+
+def test_a_slow_server_is_waited_for_and_its_statuses_are_shown(
+    contract: Callable[..., Any], job: Job, version: Version
+) -> None:
+    server = with_old(contract(), job.base)
+    server.failures["create"] = "drip"
+    events = list(install_ollama(job, version, OllamaServer(server.url)))
+    said = [event.text for event in events if isinstance(event, Note)]
+    assert "Ollama: parsing GGUF" in said and "Ollama: success" in said
+    sent = [event for event in events if isinstance(event, Progress) and event.stage == "upload"]
+    assert sent[-1].done == sent[-1].total
+
+
+def test_an_interrupted_install_goes_on_where_it_broke(
+    contract: Callable[..., Any], job: Job, version: Version
+) -> None:
+    server = with_old(contract(), job.base)
+    for event in install_ollama(job, version, OllamaServer(server.url)):
+        if isinstance(event, Note) and "parsing" in event.text:
+            break  # closing the generator is what a cancelled job does
+    assert server.models["ben-lab"]["system"] == OLD and TAG not in server.models
+    before = list(server.uploaded)
+    list(install_ollama(job, version, OllamaServer(server.url)))
+    assert server.uploaded == before
+
+
+def test_a_base_from_ollama_is_pulled_by_its_tag_and_used_where_its_bytes_are_the_same(
+    contract: Callable[..., Any], job: Job, version: Version
+) -> None:
+    import dataclasses
+
+    tagged = dataclasses.replace(job, base=dataclasses.replace(job.base, source="ollama smollm2:135m"))
+    server = contract()
+    server.add_blob(job.base.path, job.base.sha256)
+    server.add_model("remote", job.base.sha256, license="Apache", parameters={"stop": '"<|im_end|>"', "top_p": 0.5})
+    list(install_ollama(tagged, version, OllamaServer(server.url)))
+    made = server.models[TAG]
+    assert "pull" in server.requests and made["license"] == "Apache"
+    assert made["parameters"] == {"stop": ["<|im_end|>"], "top_p": 0.9, "temperature": 0.2}
+    server.failures["pull"] = "missing"
+    del server.models["smollm2:135m"]
+    with pytest.raises(InstallError, match="check the tag's spelling"):
+        list(install_ollama(tagged, version, OllamaServer(server.url)))
+
+
+def test_other_bytes_under_the_tag_are_not_trusted(contract: Callable[..., Any], job: Job, version: Version) -> None:
+    import dataclasses
+
+    tagged = dataclasses.replace(job, base=dataclasses.replace(job.base, source="ollama smollm2:135m"))
+    server = contract()
+    server.add_blob(job.base.path, job.base.sha256)
+    server.add_model("smollm2:135m", "1" * 64)
+    events = list(install_ollama(tagged, version, OllamaServer(server.url)))
+    assert any("other bytes" in event.text for event in events if isinstance(event, Note))
+    assert server.models[TAG]["files"] == [f"sha256:{job.base.sha256}"]
+
+
+@pytest.mark.parametrize(
+    "system", ['He said """no"""\nand left', 'a line that ends in """\nthen more', "tabs\tand\nbreaks", 'quote"']
+)
+def test_any_system_text_arrives_as_it_is(
+    system: str, contract: Callable[..., Any], job: Job, version: Version
+) -> None:
+    import dataclasses
+
+    server = with_old(contract(), job.base)
+    odd = dataclasses.replace(job, modelfile=Modelfile("x", system=system))
+    list(install_ollama(odd, version, OllamaServer(server.url)))
+    assert server.models[TAG]["system"] == system
+
+
+def test_a_name_that_ollama_refuses_is_said(contract: Callable[..., Any], job: Job, version: Version) -> None:
+    import dataclasses
+
+    server = with_old(contract(), job.base)
+    with pytest.raises(InstallError, match="invalid model name; use letters"):
+        list(install_ollama(job, dataclasses.replace(version, version="bad name!"), OllamaServer(server.url)))
+
+
+def test_no_server_is_a_sentence(job: Job, version: Version) -> None:
+    with pytest.raises(InstallError, match="does not answer"):
+        list(install_ollama(job, version, OllamaServer("127.0.0.1:9")))
+
+
+@pytest.mark.parametrize(
+    ("text", "architecture", "takes"),
+    [
+        ("0.5.5", "llama", True),
+        ("0.34.0", "phi3", True),
+        ("0.34.1-rc0", "llama", False),
+        ("0.29.9", "gemma3", False),
+        ("0.30.0", "gemma3", True),
+        ("0.33.0", "phi2", False),
+        ("1.0.0", "llama", False),
+    ],
+)
+def test_who_takes_adapters(text: str, architecture: str, takes: bool) -> None:
+    assert takes_adapters(text, architecture) is takes
+
+
+def test_a_version_is_read_from_any_suffix() -> None:
+    assert version_numbers("0.5.4-0-g7499dda-dirty") == (0, 5, 4)
+    assert version_numbers("nightly") == ()
+
+
+def test_versions_are_chosen_rolled_back_and_removed_on_ollama_too(
+    contract: Callable[..., Any], lab: Lab, base: Base
+) -> None:
+    server = contract()
+    registry = Registry(lab)
+    for name in ("one", "two"):
+        server.add_model(f"ben-lab:{name}", base.sha256, system=name)
+        (registry.folder / name).mkdir(parents=True)
+        version = Version(
+            f"ben-lab:{name}",
+            f"models/ben-lab/{name}/adapter.gguf",
+            "smollm2",
+            base.sha256,
+            "now",
+            name,
+            physics_version="old",
+            ollama={"host": server.url},
+        )
+        registry.add(version)
+    assert [row["current"] for row in list_versions(lab)] == [True, False]
+    assert "trained on physics old" in list_versions(lab)[0]["warning"]
+    assert rollback(lab).version == "ben-lab:one" and server.models["ben-lab"]["system"] == "one"
+    assert use(lab, "ben-lab:two").version == "ben-lab:two" and server.models["ben-lab"]["system"] == "two"
+    with pytest.raises(InstallError, match="is the one in use"):
+        remove(lab, "two")
+    server.failures["copy"] = "reset"
+    with pytest.raises(InstallError, match="naming ben-lab"):
+        use(lab, "ben-lab:one")
+    current = registry.current()
+    assert current and current.version == "ben-lab:two"
+    remove(lab, "ben-lab:one")
+    assert "ben-lab:one" not in server.models and not (registry.folder / "one").exists()
+    with pytest.raises(InstallError, match="no version before"):
+        rollback(lab)
+
+
+@pytest.mark.skipif("BENLAB_TEST_OLLAMA" not in os.environ, reason="BENLAB_TEST_OLLAMA names no server")
+def test_a_real_server_passes_the_same_receipt(lab_with_base: Lab, small_adapter: Path) -> None:
+    host = os.environ["BENLAB_TEST_OLLAMA"]
+    params = InstallParams(target="ollama", name="ben-lab-test", adapter=str(small_adapter), ollama_host=host)
+    value = last_result(run(lab_with_base, params))
+    server = OllamaServer(host)
+    try:
+        assert value["ollama"]["receipt"]["passed"], json.dumps(value["ollama"])
+    finally:
+        for name in (value["version"], "ben-lab-test"):
+            server.delete(name)
+
+
+def test_the_modelfile_beside_the_adapter_is_what_ollama_create_reads(job: Job) -> None:
+    from pipeline.install.embedded import write_companions
+
+    write_companions(job, job.run_folder)
+    made = parse((job.run_folder / "Modelfile").read_text(encoding="utf-8"))
+    assert made.system == load().system and made.adapter == "./adapter.gguf"
+    assert made.from_ == str(job.base.path) and made.parameters == load().parameters
