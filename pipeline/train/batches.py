@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -49,6 +50,14 @@ def epoch_order(tokens: TokenSet, batch_size: int, seed: int, epoch: int) -> lis
         batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
     rng.shuffle(batches)
     return batches
+
+
+def pieces(tokens: TokenSet, numbers: list[int], most_samples: int, most_tokens: int) -> list[list[int]]:
+    """A batch in equal parts of at most `most_samples` samples and about `most_tokens` padded tokens."""
+    longest = max(len(tokens.samples[i].tokens) for i in numbers)
+    count = max(math.ceil(len(numbers) / most_samples), round(longest * len(numbers) / most_tokens))
+    size = math.ceil(len(numbers) / min(max(count, 1), len(numbers)))
+    return [numbers[i : i + size] for i in range(0, len(numbers), size)]
 
 
 def by_length(tokens: TokenSet, batch_size: int) -> list[list[int]]:

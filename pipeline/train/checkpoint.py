@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 
 from pipeline.errors import TrainError
-from pipeline.files import recover_folder, replacing_folder
+from pipeline.files import recover_folder, replacing_folder, write_bytes_atomic
 
 FOLDER = "checkpoint"
 
@@ -41,14 +42,14 @@ class State:
 def save(run: Path, state: State, adapters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
     """Writes the checkpoint whole or not at all; the former one stays until then. Raises LabError."""
     with replacing_folder(run / FOLDER) as folder:
-        save_file(_plain(adapters), folder / "adapter.safetensors")
+        (folder / "adapter.safetensors").write_bytes(to_bytes(_plain(adapters)))
         moments = {
             f"{name}.{key}": value.detach().cpu().contiguous()
             for name, parameter in adapters.items()
             for key, value in optimizer.state[parameter].items()
         }
-        save_file(moments, folder / "optimizer.safetensors")
-        save_file(_random_states(), folder / "random.safetensors")
+        (folder / "optimizer.safetensors").write_bytes(to_bytes(moments))
+        (folder / "random.safetensors").write_bytes(to_bytes(_random_states()))
         (folder / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
 
 
@@ -65,10 +66,9 @@ def load(run: Path, adapters: dict[str, torch.nn.Parameter], optimizer: torch.op
     with torch.no_grad():
         for name, parameter in adapters.items():
             parameter.copy_(weights[name])
-            kept = {key.rpartition(".")[2]: value for key, value in moments.items() if key.rpartition(".")[0] == name}
-            optimizer.state[parameter] = {
-                key: value if key == "step" else value.to(parameter.device) for key, value in kept.items()
-            }
+    for key, value in moments.items():
+        name, _, what = key.rpartition(".")
+        optimizer.state[adapters[name]][what] = value.to(adapters[name].device)
     _restore_random(load_file(folder / "random.safetensors"))
     return state
 
@@ -85,10 +85,7 @@ def peek(run: Path) -> State | None:
 
 def snapshot(adapters: dict[str, torch.nn.Parameter], target: Path) -> None:
     """The adapters' values alone, as the best so far. Raises LabError."""
-    from pipeline.files import replacing
-
-    with replacing(target) as temporary:
-        save_file(_plain(adapters), temporary)
+    write_bytes_atomic(target, to_bytes(_plain(adapters)))
 
 
 def restore_snapshot(adapters: dict[str, torch.nn.Parameter], source: Path) -> None:

@@ -6,6 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch import nn
 
 from pipeline.errors import Interrupted, LabError, TrainError
 from pipeline.train import checkpoint
-from pipeline.train.batches import by_length, collate
+from pipeline.train.batches import by_length, collate, pieces
 from pipeline.train.checkpoint import State
 from pipeline.train.control import Control
 from pipeline.train.memory import free, is_out_of_memory, resident_megabytes
@@ -23,6 +24,8 @@ from pipeline.train.metrics import MetricsLog
 from pipeline.train.samples import TokenSet
 from pipeline.train.schedule import Schedule
 from simulator.events import Event, Metric, Note, Progress
+
+_CPU_TOKENS = 2048
 
 _WINDOW = 8
 """Steps over which the speed is averaged."""
@@ -128,19 +131,20 @@ def _gradients(
     answers = sum(samples[i].answer for batch in batches for i in batch)
     mine = batches[rank::world] or [batches[0]]
     weight = 1.0 if batches[rank::world] else 0.0
+    tokens, limit = job.schedule.tokens, _most_tokens(job)
+    parts = [part for numbers in mine for part in pieces(tokens, numbers, job.state.micro, limit)]
     total = torch.zeros((), dtype=torch.float64)
     try:
-        for numbers in mine:
-            for start in range(0, len(numbers), job.state.micro):
-                if job.control.cancelled:
-                    optimizer.zero_grad(set_to_none=True)
-                    _save_quietly(job, optimizer)
-                    raise Interrupted(f"training was cancelled at step {job.state.step}: --resume goes on from there")
-                batch = collate(job.schedule.tokens, numbers[start : start + job.state.micro])
-                part = loss(batch)
-                # Processes average their gradients, so each one's share is multiplied by their number.
-                job.accelerator.backward(part * (weight * world / answers))
-                total += part.detach().double().cpu() * weight / answers
+        for i, part in enumerate(parts):
+            if job.control.cancelled:
+                optimizer.zero_grad(set_to_none=True)
+                _save_quietly(job, optimizer)
+                raise Interrupted(f"training was cancelled at step {job.state.step}: --resume goes on from there")
+            # Processes meet once a step, at the last part; they average gradients, so each share is multiplied.
+            with nullcontext() if i == len(parts) - 1 else job.accelerator.no_sync(loss):
+                value = loss(collate(tokens, part))
+                job.accelerator.backward(value * (weight * world / answers))
+            total += value.detach().double().cpu() * weight / answers
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -149,6 +153,11 @@ def _gradients(
     if world > 1:
         total = job.accelerator.reduce(total.to(job.accelerator.device), reduction="sum").cpu()
     return float(total)
+
+
+def _most_tokens(job: Training) -> int:
+    """Tokens that are computed together. A CPU is as fast with two thousand rows as with ten, and keeps under 3 GB."""
+    return _CPU_TOKENS if job.accelerator.device.type == "cpu" else 1 << 30
 
 
 def _halve(job: Training) -> Note:
@@ -174,10 +183,10 @@ def _validate(job: Training, loss: nn.Module) -> Generator[Event, None, float]:
     assert job.validation is not None
     state, total = job.state, 0.0
     loss.eval()
-    groups = by_length(job.validation, max(1, state.micro))
     with torch.no_grad():
-        for numbers in groups:
-            total += float(loss(collate(job.validation, numbers)))
+        for numbers in by_length(job.validation, state.micro):
+            for piece in pieces(job.validation, numbers, state.micro, _most_tokens(job)):
+                total += float(loss(collate(job.validation, piece)))
     loss.train()
     value = total / job.validation.answer_tokens
     state.validations.append((state.step, value))

@@ -15,7 +15,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     text = str(error)
     return isinstance(error, RuntimeError) and any(
         sign in text
-        for sign in ("can't allocate memory", "not enough memory", "out of memory", "bad allocation", "bad_alloc")
+        for sign in (
+            "can't allocate memory",
+            "not enough memory",
+            "out of memory",
+            "bad allocation",
+            "bad_alloc",
+            "could not create a memory",
+        )
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,18 @@ class MetricsLog:
         self._board = _board(run / "tensorboard") if tensorboard else None
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """One line: {"step": …, name: number, …}."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
-        self._file.flush()
+        """One line: {"step": …, name: number, …}. A full disk costs the line, not the run."""
+        with suppress(OSError):
+            self._file.write(json.dumps({"step": step, **values}) + "\n")
+            self._file.flush()
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(f"train/{name}", value, step)
 
     def close(self) -> None:
         """Ends the files."""
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()
         if self._board is not None:
             self._board.close()
 

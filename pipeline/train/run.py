@@ -108,8 +108,6 @@ def _token_sets(
     lab: Lab, base: Base, tokenizer: Any, data: Path, recipe: Recipe, seed: int
 ) -> tuple[TokenSet, TokenSet | None]:
     """Training and validation samples as tokens. Without a validation file a twentieth is held out."""
-    from datasets import Dataset
-
     from pipeline.modelfile import load
 
     system = load(lab).system.strip()
@@ -117,6 +115,8 @@ def _token_sets(
     held = data.with_name("lab_validation.jsonl")
     validation = read_lines(held) if held.is_file() and recipe.eval_samples else []
     if not validation and recipe.eval_samples and len(samples) >= 20:
+        from datasets import Dataset
+
         order = Dataset.from_dict({"n": range(len(samples))}).train_test_split(0.05, seed=seed)
         validation = [samples[i] for i in order["test"]["n"]]
         samples = [samples[i] for i in sorted(order["train"]["n"])]

@@ -11,9 +11,11 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from pipeline import errors
+from pipeline.bases.base import locate
 from pipeline.errors import BadInput, PipelineError, TrainError
 from pipeline.lab import Lab, current_run
-from pipeline.train.params import TrainParams
+from pipeline.train.params import Recipe, TrainParams
+from pipeline.train.samples import read_lines
 from simulator.events import Event, Failed, Note, Result, from_line
 
 _SETTINGS = "train.json"
@@ -24,6 +26,7 @@ def run(lab: Lab, params: TrainParams) -> Iterator[Event]:
     """Trains; the last event is the Result. Raises the pipeline's errors."""
     folder, params = _resumed(lab, params) if params.resume else (current_run(lab, "train"), params)
     recipe = params.settle()
+    _check(lab, params, recipe)
     (folder / _SETTINGS).write_text(params.model_dump_json(), encoding="utf-8")
     code = yield from _worker(lab, folder, params, 0)
     if code == -signal.SIGKILL:
@@ -39,6 +42,12 @@ def run(lab: Lab, params: TrainParams) -> Iterator[Event]:
         )
     if code:
         raise TrainError(f"the training ended with code {code}: runs/{folder.name}/job.log has the reason")
+
+
+def _check(lab: Lab, params: TrainParams, recipe: Recipe) -> None:
+    """What can be known without loading a model: the base is here, every line of the data can be read."""
+    locate(lab, params.base or recipe.base)
+    read_lines(Path(params.data).expanduser() if params.data else lab.data)
 
 
 def _worker(lab: Lab, folder: Path, params: TrainParams, micro: int) -> Generator[Event, None, int]:

@@ -1,0 +1,230 @@
+"""Tiny random models of each architecture, whole: an HF folder, a GGUF file that llama.cpp loads, sample lines."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.bases.template import CHATML
+from pipeline.lab import Lab
+
+WIDTH, INNER, HEADS, KEY_HEADS, LAYERS, CONTEXT = 64, 96, 4, 2, 2, 512
+SPECIAL = ["<unk>", "<|im_start|>", "<|im_end|>"]
+_COMMON = {
+    "hidden_size": WIDTH,
+    "intermediate_size": INNER,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": HEADS,
+    "max_position_embeddings": CONTEXT,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 2,
+    "initializer_range": 0.15,
+}
+_GROUPED = {"num_key_value_heads": KEY_HEADS, "rms_norm_eps": 1e-5}
+_LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 10000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+MODELS: dict[str, dict[str, Any]] = {
+    "llama": {"model_type": "llama", "tie_word_embeddings": False, **_GROUPED},
+    "llama-tied": {"model_type": "llama", "tie_word_embeddings": True, **_GROUPED},
+    "llama3": {"model_type": "llama", "tie_word_embeddings": True, "rope_parameters": _LLAMA3, **_GROUPED},
+    "mistral": {"model_type": "mistral", "tie_word_embeddings": False, "sliding_window": None, **_GROUPED},
+    "qwen2": {"model_type": "qwen2", "tie_word_embeddings": True, **_GROUPED},
+    "gemma": {"model_type": "gemma", "tie_word_embeddings": True, "head_dim": 16, **_GROUPED},
+    "phi": {"model_type": "phi", "tie_word_embeddings": False, "partial_rotary_factor": 0.5},
+}
+_PROJECTIONS = {
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+}
+_WORDS = ["phase", "energy", "depth", "order", "field", "spin", "chain", "entropy", "ising", "cluster", "string"]
+
+
+def tiny_tokenizer() -> Any:
+    """Byte-level BPE with a few merges and the ChatML tokens."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.BPE(unk_token=None))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=320, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
+    raw.train_from_iterator([" ".join(_WORDS)] * 3, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw,
+        bos_token="<|im_start|>",
+        eos_token="<|im_end|>",
+        pad_token="<|im_end|>",
+        unk_token="<unk>",
+        chat_template=CHATML,
+    )
+
+
+def tiny_model(name: str, words: int) -> Any:
+    """A random transformers model (float32); biases and norms are not at their trivial values."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    settings = {**_COMMON, **MODELS[name], "vocab_size": words}
+    config = AutoConfig.for_model(settings.pop("model_type"), **settings)
+    torch.manual_seed(len(name))
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    with torch.no_grad():
+        for parameter in (p for p in model.parameters() if p.dim() == 1):
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return model
+
+
+def write_folder(folder: Path, name: str) -> Path:
+    """The model as transformers saves it."""
+    tokenizer = tiny_tokenizer()
+    tiny_model(name, len(tokenizer)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def write_gguf(path: Path, name: str) -> Path:
+    """The model as llama.cpp's converter would write it: q and k permuted for llama, norms + 1 for gemma."""
+    import gguf
+    import numpy as np
+
+    tokenizer = tiny_tokenizer()
+    model = tiny_model(name, len(tokenizer))
+    config = model.config
+    family = {"mistral": "llama"}.get(config.model_type, config.model_type)
+    writer = gguf.GGUFWriter(path, family)
+    writer.add_name(f"tiny {name}")
+    _write_settings(writer, config, family)
+    _write_vocabulary(writer, tokenizer)
+    for key, tensor in model.state_dict().items():
+        values = tensor.numpy().astype(np.float32)
+        if target := _gguf_name(key, bool(config.tie_word_embeddings)):
+            if family == "llama" and ("attn_q." in target or "attn_k." in target):
+                values = _permute(values, HEADS if "attn_q." in target else KEY_HEADS)
+            if family == "gemma" and "norm" in target:
+                values = values + 1
+            writer.add_tensor(target, values)
+    if name == "llama3":
+        plain = 1.0 / (config.rope_parameters["rope_theta"] ** (np.arange(0, 16, 2) / 16))
+        writer.add_tensor("rope_freqs.weight", (plain / model.model.rotary_emb.inv_freq.numpy()).astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _write_settings(writer: Any, config: Any, family: str) -> None:
+    writer.add_block_count(LAYERS)
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(WIDTH)
+    writer.add_feed_forward_length(INNER)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KEY_HEADS)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    writer.add_rope_dimension_count(16)
+    if family == "gemma":
+        writer.add_key_length(16)
+        writer.add_value_length(16)
+    writer.add_vocab_size(config.vocab_size)
+
+
+def _write_vocabulary(writer: Any, tokenizer: Any) -> None:
+    spec = json.loads(tokenizer.backend_tokenizer.to_str())
+    words = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(words)
+    writer.add_token_types([3 if word in SPECIAL else 1 for word in words])
+    writer.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in spec["model"]["merges"]])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_pad_token_id(2)
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(CHATML)
+
+
+def _gguf_name(key: str, tied: bool) -> str | None:
+    if key in ("model.embed_tokens.weight", "model.norm.weight"):
+        return {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight"}[key]
+    if key == "lm_head.weight":
+        return None if tied else "output.weight"
+    _, _, layer, rest = key.split(".", 3)
+    module, _, leaf = rest.rpartition(".")
+    return f"blk.{layer}.{_PROJECTIONS[module]}.{leaf}"
+
+
+def _permute(values: Any, heads: int) -> Any:
+    shape = values.shape
+    return values.reshape(heads, 2, shape[0] // heads // 2, *shape[1:]).swapaxes(1, 2).reshape(shape)
+
+
+def write_samples(path: Path, count: int, seed: int = 0, words: int = 12) -> Path:
+    """Sample lines by the lab's format, with answers of differing lengths."""
+    rng = random.Random(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for i in range(count):
+            question = " ".join(rng.choices(_WORDS, k=rng.randint(3, words)))
+            answer = " ".join(rng.choices(_WORDS[:4], k=rng.randint(2, words)))
+            extra = f"depth {i}" if i % 3 == 0 else ""
+            line = {"instruction": f"{question}?", "input": extra, "output": f"{answer}.", "meta": {"kind": "phase"}}
+            file.write(json.dumps(line) + "\n")
+    return path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """Tiny matrices lose more to waking threads than they win."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """(model, "gguf" or "hf") to its path; each is written once."""
+    folder = tmp_path_factory.mktemp("tiny")
+
+    def make(name: str, kind: str) -> Path:
+        path = folder / (f"tiny-{name}.gguf" if kind == "gguf" else f"tiny-{name}")
+        if not path.exists():
+            (write_gguf if kind == "gguf" else write_folder)(path, name)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def data_lab(lab: Lab) -> Lab:
+    """A lab with 24 training lines."""
+    write_samples(lab.data, 24)
+    return lab
+
+
+@pytest.fixture
+def samples_file() -> Callable[..., Path]:
+    """Writes sample lines."""
+    return write_samples

@@ -1,0 +1,111 @@
+"""The loss and its gradients: plain transformers, the shared prefix, and the written-out form are one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pipeline.bases import locate
+from pipeline.lab import Lab
+from pipeline.train.batches import Batch, collate
+from pipeline.train.forward import SharedPrefixLoss
+from pipeline.train.fused import FusedLoss, fits
+from pipeline.train.model import add_adapters, load_model, load_tokenizer, trainable
+from pipeline.train.samples import encode, read_lines
+
+BY_HAND = ["llama", "llama-tied", "llama3", "mistral", "qwen2"]
+
+
+def loaded(lab: Lab, path: Path, modules: str = "all-linear") -> tuple[Any, Batch]:
+    """The model with adapters that are not zero, and a batch with padding in it."""
+    base = locate(lab, str(path))
+    model = load_model(lab, base, torch.float32)
+    torch.manual_seed(0)
+    peft_model = add_adapters(model, 4, 8, 0.0, modules, base)
+    with torch.no_grad():
+        for parameter in trainable(peft_model).values():
+            parameter.normal_(0, 0.1)
+    tokens = encode(read_lines(lab.data), base, load_tokenizer(lab, base), "You are a lab.", 512)
+    return peft_model, collate(tokens, [0, 1, 2, 3, 4])
+
+
+def plain(model: Any, batch: Batch) -> torch.Tensor:
+    """Each sample whole, alone, through transformers: the definition."""
+    total = torch.zeros(())
+    for i, (length, answer) in enumerate(zip(batch.lengths, batch.answers, strict=True)):
+        ids = torch.tensor([[*batch.prefix, *batch.ids[i, :length].tolist()]])
+        logits = model(input_ids=ids).logits[0, -answer - 1 : -1]
+        total = total + torch.nn.functional.cross_entropy(logits, ids[0, -answer:], reduction="sum")
+    return total
+
+
+def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The adapters' gradients by name."""
+    model.zero_grad(set_to_none=True)
+    loss.backward()
+    return {name: parameter.grad.clone() for name, parameter in trainable(model).items()}
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    """Equal within float32's rounding, each adapter for itself."""
+    assert one.keys() == other.keys()
+    for name, gradient in one.items():
+        assert gradient.norm() > 0, name
+        assert (gradient - other[name]).norm() < 2e-4 * gradient.norm(), name
+
+
+@pytest.mark.parametrize("name", [*BY_HAND, "gemma", "phi"])
+def test_the_shared_prefix_changes_nothing(data_lab: Lab, tiny_files: Callable[[str, str], Path], name: str) -> None:
+    model, batch = loaded(data_lab, tiny_files(name, "hf"))
+    assert len(batch.prefix) > 5 and len(set(batch.lengths)) > 1
+    expected, found = plain(model, batch), SharedPrefixLoss(model)(batch)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert_same(gradients(model, expected), gradients(model, found))
+
+
+@pytest.mark.parametrize("modules", ["all-linear", "q_proj,v_proj,down_proj"])
+@pytest.mark.parametrize("name", BY_HAND)
+def test_the_form_for_cpus_equals_plain_transformers(
+    data_lab: Lab, tiny_files: Callable[[str, str], Path], name: str, modules: str
+) -> None:
+    model, batch = loaded(data_lab, tiny_files(name, "hf"), modules)
+    expected = plain(model, batch)
+    wanted = gradients(model, expected)
+    assert fits(model)
+    fused = FusedLoss(model, torch.float32)
+    found = fused(batch)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert_same(wanted, gradients(model, found))
+    with torch.no_grad():
+        assert fused(batch).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_it_works_without_a_shared_prefix(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
+    model, batch = loaded(data_lab, tiny_files("llama", "hf"))
+    bare = Batch([], batch.ids, batch.lengths, batch.answers)
+    expected = plain(model, bare)
+    wanted = gradients(model, expected)
+    assert_same(wanted, gradients(model, SharedPrefixLoss(model)(bare)))
+    assert_same(wanted, gradients(model, FusedLoss(model, torch.float32)(bare)))
+
+
+def test_bf16_stays_close(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
+    model, batch = loaded(data_lab, tiny_files("llama", "hf"))
+    expected = plain(model, batch)
+    wanted = gradients(model, expected)
+    found = FusedLoss(model, torch.bfloat16)(batch)
+    assert found.item() == pytest.approx(expected.item(), rel=0.01)
+    for name, gradient in gradients(model, found).items():
+        assert torch.cosine_similarity(gradient.flatten(), wanted[name].flatten(), dim=0) > 0.99, name
+
+
+@pytest.mark.parametrize("name", ["gemma", "phi"])
+def test_other_architectures_are_left_to_transformers(
+    data_lab: Lab, tiny_files: Callable[[str, str], Path], name: str
+) -> None:
+    model, _ = loaded(data_lab, tiny_files(name, "hf"))
+    assert not fits(model)
