@@ -103,3 +103,12 @@ def run_console(lab: Lab) -> int:
     except LabError as error:
         sys.stderr.write(f"benlab: {error}\n")
         return 1
+
+
+if __name__ == "__main__":
+    # What `benlab web` starts for each browser: there is no terminal, so the command line would refuse.
+    from pathlib import Path
+
+    from pipeline.lab import Lab as _Lab
+
+    sys.exit(run_console(_Lab.at(Path(sys.argv[1]))))

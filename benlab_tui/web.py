@@ -23,7 +23,7 @@ class GuardedServer(Server):
     """Answers only with the token (in the address once, then in a cookie), and only under its own names."""
 
     def __init__(self, lab: Lab, port: int, token: str = "") -> None:
-        command = shlex.join([sys.executable, "-m", "benlab_tui", "--lab", str(lab.root)])
+        command = shlex.join([sys.executable, "-m", "benlab_tui.app", str(lab.root)])
         super().__init__(command, host="127.0.0.1", port=port, title="Ben Lab")
         self.token = token or secrets.token_urlsafe(24)
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import BadInput, LabError
-from pipeline.files import replacing, require_space
+from pipeline.files import replacing, replacing_folder, require_space
 from simulator.events import Event, Progress, Result
 
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ def restore(file: Path, root: Path) -> Iterator[Event]:
             if not any(member.name == _MARK for member in members):
                 raise BadInput(f"{source} is no backup of a lab: it holds no {_MARK}")
             require_space(root, sum(member.size for member in members), "the restore")
-            root.mkdir(parents=True, exist_ok=True)
-            for number, member in enumerate(members, 1):
-                archive.extract(member, root, filter="data")
-                if number % 20 == 0:
-                    yield Progress("restore", number, len(members))
+            with replacing_folder(root) as temporary:
+                for number, member in enumerate(members, 1):
+                    archive.extract(member, temporary, filter="data")
+                    if number % 20 == 0:
+                        yield Progress("restore", number, len(members))
     except (tarfile.TarError, EOFError) as error:
         raise LabError(f"{source} cannot be unpacked ({error}): choose another backup") from error
     except OSError as error:

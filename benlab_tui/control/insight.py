@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+from benlab_tui.widgets.prompt import Prompt
 from benlab_tui.widgets.turns import ReplyTurn, Turn
 from pipeline.errors import PipelineError
 
@@ -88,6 +89,7 @@ async def explain(screen: MainScreen, result: dict[str, Any]) -> None:
     if screen.chat.busy:
         screen.notify("an answer is still on its way: esc stops it", markup=False)
         return
+    screen.query_one(Prompt).focus()
     await screen.send(question_about(result))
     screen.explaining = str(result.get("experiment_id", ""))
 

@@ -28,7 +28,7 @@ class ScriptedEngine:
         self.closed = False
 
     async def chat(self, messages, *, tools=None, options=None):
-        self.seen.append(messages)
+        self.seen.append(list(messages))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         for piece in [answer] if isinstance(answer, str) else answer:
             await asyncio.sleep(self.pause)

@@ -1,0 +1,186 @@
+"""Tool calls, verified numbers, feedback, provenance, comparison, retrieval, explanations: as a person meets them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from textual.widgets import OptionList
+
+import simulator
+from benlab_tui.screens.compare import Compare
+from benlab_tui.screens.confirm import Confirm
+from benlab_tui.screens.document import Document
+from benlab_tui.screens.entry import Entry
+from benlab_tui.screens.picker import Picker
+from benlab_tui.widgets.experiment_card import ExperimentCard
+from benlab_tui.widgets.turns import ReplyTurn
+from pipeline import judgements
+from pipeline.chat.events import ToolCall
+from pipeline.data.feedback import judged
+
+RUN = {"phase_type": "spt_cluster", "system_size": 8, "depth": 4, "seed": 3}
+
+
+def call(name, **arguments):
+    return ToolCall("call-1", name, arguments)
+
+
+async def test_a_tool_call_runs_becomes_a_card_and_the_answer_follows_with_its_numbers_checked(
+    lab, scripted, console, typed, shown
+):
+    truth = simulator.run_now("run_phase", **RUN)["features"]["string_order"]
+    engine = scripted([call("run_phase", **RUN)], f"The string_order is {truth:.2f} and zz_nearest is 9.75.")
+    async with console(lab, engine) as (app, pilot):
+        await typed(app, pilot, "run it", 60)
+        assert [kind for kind, _ in shown(app)] == ["UserTurn", "ExperimentCard", "ReplyTurn"]
+        tool = engine.seen[1][-1]
+        assert (tool["role"], tool["tool_name"]) == ("tool", "run_phase")
+        assert json.loads(tool["content"])["features"]["string_order"] == truth
+        chips = app.main.query_one(ReplyTurn).meta["chips"]
+        assert [chip["ok"] for chip in chips] == [True, False]
+        under = str(app.main.query_one(ReplyTurn).query_one(".under").render())
+        assert f"✓ string_order {truth:.2f}" in under
+        assert "✗ zz_nearest 9.75 (the simulator says" in under
+    async with console(lab, engine) as (app, pilot):
+        assert "✗ zz_nearest" in str(app.main.query_one(ReplyTurn).query_one(".under").render())
+
+
+async def test_a_bad_call_goes_back_once_with_its_reason_and_ends_at_the_second(lab, scripted, console, typed, shown):
+    bad = [call("run_phase", **{**RUN, "system_size": 3})]
+    engine = scripted(bad, [call("rm", path="/")], "never")
+    async with console(lab, engine) as (app, pilot):
+        await typed(app, pilot, "run it")
+        assert "below the smallest, 4" in json.loads(engine.seen[1][-1]["content"])["error"]
+        assert len(engine.seen) == 2
+        assert [kind for kind, _ in shown(app)] == ["UserTurn", "NoteTurn", "NoteTurn"]
+        assert "'rm' is not an experiment" in shown(app)[-1][1]
+
+
+async def test_a_sweep_is_asked_about_first(lab, scripted, console, settled, shown):
+    engine = scripted([call("sweep", seeds=2)], "as you wish")
+    async with console(lab, engine) as (app, pilot):
+        await pilot.press(*"sweep", "enter")
+        async with asyncio.timeout(10):
+            while not isinstance(app.screen, Confirm):
+                await asyncio.sleep(0.05)
+        await pilot.press("n")
+        await settled(app)
+        assert "did not want sweep" in json.loads(engine.seen[1][-1]["content"])["error"]
+        assert shown(app)[-1] == ("ReplyTurn", "as you wish")
+
+
+async def test_compute_of_a_turn_is_bounded(lab, scripted, console, typed, monkeypatch):
+    monkeypatch.setattr("benlab_tui.control.tools.SECONDS", 0.3)
+    engine = scripted([call("discovery", num_per_phase=100, system_size=256, depth=32)], "never")
+    async with console(lab, engine) as (app, pilot):
+        await typed(app, pilot, "discover", 30)
+        assert len(engine.seen) == 1
+        assert app.main.jobs.running() == []
+        assert "s of compute that a turn has" in app.main.stored()[-1].content
+
+
+async def test_an_answer_is_kept_corrected_or_rejected_for_the_next_training_set(
+    lab, engine, console, typed, settled, monkeypatch
+):
+    async with console(lab, engine) as (app, pilot):
+        await typed(app, pilot, "what is TRI?")
+        await pilot.press("ctrl+up", "a")
+        await settled(app)
+        assert [(turn.verdict, turn.prompt) for turn in judged(lab)] == [("accept", "what is TRI?")]
+        await pilot.press("f")
+        await pilot.pause(0.3)
+        assert isinstance(app.screen, Entry)
+        await pilot.press(*" Better.", "ctrl+s")
+        await settled(app)
+        assert judged(lab)[0].correction == "**TRI** is a distance. Better."
+        await pilot.press("x")
+        await settled(app)
+        assert judged(lab)[0].verdict == "reject"
+        assert "✗ rejected" in str(app.main.query_one(ReplyTurn).query_one(".under").render())
+
+
+async def test_why_opens_the_training_examples(lab, engine, console, typed, settled):
+    lab.data.parent.mkdir()
+    line = {"instruction": "Explain TRI.", "input": "", "output": "A distance.", "meta": {"kind": "definitions"}}
+    lab.data.write_text(json.dumps(line) + "\n")
+    async with console(lab, engine) as (app, pilot):
+        await typed(app, pilot, "what is TRI?")
+        await pilot.press(*"/why", "enter")
+        await pilot.pause(0.5)
+        await settled(app)
+        assert isinstance(app.screen, Document)
+        assert "line 1 · definitions" in app.screen.text
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is app.main
+
+
+async def test_compare_shows_two_models_and_a_key_keeps_the_winner(lab, console, scripted):
+    engine = scripted("left answer", "right answer")
+    async with console(lab, engine) as (app, pilot):
+        await pilot.press(*'/compare base tuned "what is TRI?"', "enter")
+        async with asyncio.timeout(20):
+            while not (isinstance(app.screen, Compare) and all(app.screen._ready)):
+                await asyncio.sleep(0.05)
+        await pilot.press("2")
+        await pilot.pause(0.5)
+        row = json.loads(judgements.preferences_path(lab).read_text())
+        assert (row["prompt"], row["chosen"], row["rejected"]) == ("what is TRI?", "right answer", "left answer")
+        assert row["models"] == ["ben-lab", "base"]
+
+
+async def test_retrieval_puts_passages_in_front_and_cites_them(lab, engine, console, typed):
+    async with console(lab, engine) as (app, pilot):
+        await typed(app, pilot, "/rag on")
+        await typed(app, pilot, "How do I interpret replay drift?")
+        assert engine.seen[0][-1]["content"].startswith("Notes from the lab:\n[1] ")
+        assert app.main.stored()[-2].content == "How do I interpret replay drift?"
+        assert "[1] glossary" in str(app.main.query_one(ReplyTurn).query_one(".under").render())
+        await typed(app, pilot, "/rag off")
+        await typed(app, pilot, "and TRI?")
+        assert engine.seen[1][-1]["content"] == "and TRI?"
+
+
+async def test_one_key_explains_an_experiment_and_the_explanation_stays_with_it(lab, engine, console, typed, settled):
+    async with console(lab, engine) as (app, pilot):
+        await typed(app, pilot, "/experiment run_phase phase_type=spt_cluster system_size=8 depth=4 seed=3", 60)
+        card = app.main.query_one(ExperimentCard)
+        card.focus()
+        await pilot.press("x")
+        await pilot.pause(0.3)
+        await settled(app)
+        assert "phase_type spt_cluster" in engine.seen[0][-1]["content"]
+        assert "string_order" in engine.seen[0][-1]["content"]
+        said = judgements.explanation(lab, card.result["experiment_id"])
+        assert said is not None
+        assert (said["text"], said["model"]) == ("**TRI** is a distance.", "ben-lab")
+        await typed(app, pilot, "/report monday")
+        assert "**TRI** is a distance." in (lab.root / "reports" / "monday.md").read_text()
+
+
+async def test_a_session_is_saved_as_markdown_and_json_and_an_answer_copied(lab, engine, console, typed):
+    async with console(lab, engine) as (app, pilot):
+        await typed(app, pilot, "what is TRI?")
+        await typed(app, pilot, "/copy")
+        assert app.clipboard == "**TRI** is a distance."
+        await typed(app, pilot, "/save talk.md")
+        await typed(app, pilot, "/save talk.json")
+    assert "## ben-lab\n\n**TRI** is a distance." in (lab.root / "talk.md").read_text()
+    rows = json.loads((lab.root / "talk.json").read_text())
+    assert rows[0]["content"] == "what is TRI?"
+    assert rows[1]["meta"]["tokens_per_second"] == 42.0
+
+
+async def test_the_model_picker_switches_and_the_choice_is_kept(lab, engine, console, settled):
+    async with console(lab, engine) as (app, pilot):
+        await pilot.press("f2")
+        await pilot.pause(0.5)
+        assert isinstance(app.screen, Picker)
+        assert app.screen.query_one(OptionList).option_count == 3
+        await pilot.press(*"base", "enter")
+        await settled(app)
+        assert app.main.engines.model == "base"
+        assert engine.closed
+    async with console(lab, engine) as (app, pilot):
+        assert app.main.engines.model == "base"

@@ -1,0 +1,146 @@
+"""Reports, provenance, preferences, backups and disk use of one lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+import time
+
+import pytest
+
+import simulator
+from pipeline import disk, judgements, provenance
+from pipeline.backup import backup, restore
+from pipeline.chats import Chats
+from pipeline.errors import BadInput, LabError
+from pipeline.lab import Lab
+from pipeline.report import write_report
+from simulator.events import last_result
+
+
+@pytest.fixture
+def session(lab):
+    """A session with a question, an answer full of markup, and an experiment's card."""
+    chats = Chats(lab.database)
+    made = chats.start()
+    chats.add(made.id, "user", "what about <script>alert(1)</script>?")
+    chats.add(made.id, "assistant", "an **answer** <img src=x onerror=alert(2)>")
+    with lab.notebook() as notebook:
+        result = simulator.run_now("run_phase", notebook, phase_type="spt_cluster", system_size=8, depth=4)
+    chats.add(made.id, "card", "run", result=result)
+    chats.close()
+    judgements.keep_explanation(lab, result["experiment_id"], "hidden order & more", "ben-lab")
+    return made, result
+
+
+def test_a_report_holds_questions_numbers_plots_and_explanations_and_escapes_all_of_it(lab, session):
+    made, result = session
+    written = write_report(lab, made.id, "monday")
+    markdown = (lab.root / "reports" / "monday.md").read_text()
+    page = (lab.root / "reports" / "monday.html").read_text()
+    value = f"{result['features']['string_order']:.9g}"
+    assert value in markdown
+    assert value in page
+    assert "hidden order & more" in markdown
+    assert "hidden order &amp; more" in page
+    assert "<script>" not in page
+    assert "<img" not in page
+    assert "<svg" in page
+    assert len(written["plots"]) == 1
+    assert "not installed" in markdown
+
+
+def test_a_report_needs_a_session_and_a_plain_name(lab, session):
+    with pytest.raises(BadInput, match="no session 99"):
+        write_report(lab, 99)
+    with pytest.raises(BadInput, match="no name for a report"):
+        write_report(lab, session[0].id, "../../etc/passwd")
+
+
+def test_why_names_the_nearest_training_examples_and_their_experiments(lab):
+    lab.data.parent.mkdir()
+    lines = [
+        {"instruction": "What is the weather?", "input": "", "output": "Rain.", "meta": {}},
+        {
+            "instruction": "Explain what TRI measures.",
+            "input": "",
+            "output": "TRI is the distance between two runs.",
+            "meta": {"kind": "definitions", "experiment_ids": ["abc123"]},
+        },
+    ]
+    lab.data.write_text("".join(json.dumps(line) + "\n" for line in lines) + "broken\n")
+    found = provenance.why(lab, "what does TRI measure?", "a distance between runs", "ben-lab")
+    assert [(example.line, example.experiment_ids) for example in found.examples] == [(2, ["abc123"])]
+    page = provenance.as_markdown(found)
+    assert "line 2 · definitions · experiments abc123" in page
+    assert provenance.nearest(lab, "???", "") == []
+
+
+def test_preferences_are_lines_that_add_up(lab):
+    for number in range(3):
+        judgements.prefer(lab, f"q{number}", "good", "bad", ("ben-lab", "base"))
+    rows = [json.loads(line) for line in judgements.preferences_path(lab).read_text().splitlines()]
+    assert [(row["prompt"], row["chosen"], row["models"]) for row in rows][2] == ("q2", "good", ["ben-lab", "base"])
+
+
+def test_explanations_are_replaced_and_unknown_ones_are_none(lab):
+    judgements.keep_explanation(lab, "a", "first", "base")
+    judgements.keep_explanation(lab, "a", "second", "ben-lab")
+    said = judgements.explanation(lab, "a")
+    assert said is not None
+    assert (said["text"], said["model"]) == ("second", "ben-lab")
+    assert judgements.explanation(lab, "b") is None
+
+
+def test_a_backup_comes_back_whole_and_leaves_bases_out(lab, session, tmp_path):
+    (lab.models / "bases" / "x").mkdir(parents=True)
+    (lab.models / "bases" / "x" / "big.gguf").write_bytes(b"0" * 1000)
+    file = tmp_path / "lab.tar.gz"
+    last_result(backup(lab, file))
+    last_result(restore(file, tmp_path / "again"))
+    again = Lab.at(tmp_path / "again")
+    with again.notebook() as notebook:
+        assert notebook.get(session[1]["experiment_id"]) == session[1]
+    assert [m.role for m in Chats(again.database).messages(session[0].id)] == ["user", "assistant", "card"]
+    assert not (again.models / "bases").exists()
+
+
+def test_a_restore_refuses_full_folders_foreign_archives_and_paths_that_lead_out(lab, tmp_path):
+    file = tmp_path / "lab.tar.gz"
+    last_result(backup(lab, file))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("x")
+    with pytest.raises(BadInput, match="not empty"):
+        last_result(restore(file, tmp_path / "full"))
+    with pytest.raises(LabError, match="cannot be unpacked"):
+        broken = tmp_path / "broken.tar.gz"
+        broken.write_bytes(b"no archive")
+        last_result(restore(broken, tmp_path / "new"))
+    evil = tmp_path / "evil.tar.gz"
+    with tarfile.open(evil, "w:gz") as archive:
+        archive.add(lab.config_path, "benlab.toml")
+        archive.add(lab.config_path, "../outside.toml")
+    with pytest.raises(LabError, match="cannot be unpacked"):
+        last_result(restore(evil, tmp_path / "deep" / "new"))
+    assert not (tmp_path / "deep" / "outside.toml").exists()
+    with pytest.raises(BadInput, match="inside the lab"):
+        last_result(backup(lab, lab.root / "x.tar.gz"))
+
+
+def test_disk_use_adds_up_and_only_what_is_spare_goes(lab):
+    run = lab.new_run("train")
+    record = {"id": run.name, "kind": "train", "params": {}, "pid": 2**22 - 1, "born": 1.0, "started": time.time()}
+    (run / "job.json").write_text(json.dumps(record))
+    (run / "events.jsonl").write_text('{"event": "result"}\n')
+    (run / "checkpoint").mkdir()
+    (run / "checkpoint" / "state").write_bytes(b"0" * 5000)
+    stale, fresh = lab.root / ".a.1.tmp", lab.root / ".b.2.tmp"
+    for path in (stale, fresh):
+        path.write_bytes(b"0" * 100)
+    os.utime(stale, (1, 1))
+    assert sum(part.size for part in disk.usage(lab)) == disk.size_of(lab.root)
+    assert disk.clean(lab) == 5100
+    assert (run / "job.json").exists()
+    assert fresh.exists()
+    assert not stale.exists()

@@ -1,0 +1,44 @@
+"""Passages are found in glossary, notebook and reports; any text is a query."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import simulator
+from pipeline.retrieval import augment, search
+
+
+def test_a_term_an_experiment_and_a_report_are_found(lab):
+    with lab.notebook() as notebook:
+        result = simulator.run_now("run_phase", notebook, phase_type="spt_cluster", system_size=8, depth=3, seed=7)
+    (lab.root / "reports").mkdir()
+    (lab.root / "reports" / "monday.md").write_text("# Monday\n\n## Zebra chain\n\nThe zebra chain drifts least.\n")
+    assert search(lab, "What does TRI measure?")[0].kind == "glossary"
+    found = [passage for passage in search(lab, "spt_cluster system_size 8 seed 7", 5) if passage.kind == "experiment"]
+    assert found[0].source == result["experiment_id"]
+    report = search(lab, "the zebra chain")[0]
+    assert (report.kind, report.source, report.title) == ("report", "monday.md", "Zebra chain")
+
+
+def test_a_new_experiment_is_found_by_the_next_search_and_only_once(lab):
+    assert [p for p in search(lab, "pseudorandom seed 41", 9) if p.kind == "experiment"] == []
+    for _ in range(2):
+        with lab.notebook() as notebook:
+            simulator.run_now("run_phase", notebook, phase_type="pseudorandom", system_size=6, depth=2, seed=41)
+        found = [p for p in search(lab, "pseudorandom seed 41", 9) if p.kind == "experiment"]
+        assert len(found) == 1
+
+
+def test_the_prompt_cites_by_number_and_stays_short(lab):
+    text, passages = augment(lab, "How do I interpret replay drift?")
+    assert text.endswith("Question: How do I interpret replay drift?")
+    assert f"[{len(passages)}] " in text
+    assert len(text) < 3 * 800 + 200
+    assert augment(lab, "???") == ("???", [])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=80))
+def test_any_text_is_a_query(lab, query):
+    search(lab, query)
