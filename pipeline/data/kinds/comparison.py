@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.data.claims import Run, Words
 from pipeline.data.kinds.base import Case, Draft, Result, kind
-from pipeline.data.kinds.numeric import FEATURES
+from pipeline.data.kinds.numeric import FEATURES, place
 from pipeline.data.regions import BIASES, DEPTHS, PHASES, SIZES, Region, draw
 from pipeline.data.wordings import pick, settings_text
 
@@ -32,7 +32,7 @@ def fitting_feature(rng: Random, first: dict[str, Any], second: dict[str, Any]) 
 
 @kind("comparison")
 class ComparisonKind:
-    """`A 0.62, B 0.05: A is larger.`"""
+    """`A: …: zz_nearest 0.62. B: …: zz_nearest 0.05. A is larger.`"""
 
     name: str
 
@@ -44,10 +44,10 @@ class ComparisonKind:
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         feature = case.choice["feature"]
         runs = "\n".join(f"{label}: {settings_text(run.params)}" for label, run in zip("AB", case.runs, strict=True))
-        numbers = ", ".join(
-            f"{label} {words.number(run, result, f'features.{feature}')}"
+        numbers = ". ".join(
+            f"{label}: {place(words, run)}: {feature} {words.number(run, result, f'features.{feature}')}"
             for label, run, result in zip("AB", case.runs, results, strict=True)
         )
         winner = words.verdict("higher", zip(case.runs, results, strict=True), feature)
-        verdict = "they are equal." if winner == "equal" else f"{winner} is larger."
-        return Draft(pick(rng, "comparison", feature=feature, runs=runs), f"{feature}: {numbers}; {verdict}")
+        verdict = "They are equal." if winner == "equal" else f"{winner} is larger."
+        return Draft(pick(rng, "comparison", feature=feature, runs=runs), f"{numbers}. {verdict}")

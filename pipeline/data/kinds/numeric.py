@@ -28,9 +28,14 @@ FEATURES = (
 """The thirteen features in the lab's order."""
 
 
+def place(words: Words, run: Run) -> str:
+    """What the numbers that follow depend on: repeated before them, it is where a small model looks them up."""
+    return f"{run.params['phase_type']}, size {words.param(run, 'system_size')}, depth {words.param(run, 'depth')}"
+
+
 @kind("numeric")
 class NumericKind:
-    """One feature, three of them, or the whole fingerprint; answered as `name value`, in the lab's order."""
+    """One feature, three of them, or the whole fingerprint: the run's place, then `name value` in the lab's order."""
 
     name: str
 
@@ -43,5 +48,6 @@ class NumericKind:
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         run, result, chosen = case.runs[0], results[0], case.choice["features"]
         asked = "the fingerprint" if len(chosen) == len(FEATURES) else listing(chosen)
+        where = place(words, run)
         numbers = ", ".join(f"{name} {words.number(run, result, f'features.{name}')}" for name in chosen)
-        return Draft(pick(rng, "numeric", features=asked, settings=settings_text(run.params)), f"{numbers}.")
+        return Draft(pick(rng, "numeric", features=asked, settings=settings_text(run.params)), f"{where}: {numbers}.")

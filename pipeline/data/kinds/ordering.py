@@ -29,6 +29,10 @@ class OrderingKind:
             f"{run.params['phase_type']} {words.number(run, result, f'features.{feature}')}"
             for run, result in zip(case.runs, results, strict=True)
         )
+        first = case.runs[0]
+        where = f"size {words.param(first, 'system_size')}, depth {words.param(first, 'depth')}"
         ranking = words.verdict("order", zip(case.runs, results, strict=True), feature)
         rest = rest_text(case.runs[0].params)
-        return Draft(pick(rng, "ordering", feature=feature, rest=rest), f"{feature}: {numbers}.\nOrder: {ranking}")
+        return Draft(
+            pick(rng, "ordering", feature=feature, rest=rest), f"{where}, {feature}: {numbers}.\nOrder: {ranking}"
+        )

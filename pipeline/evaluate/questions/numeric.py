@@ -23,7 +23,7 @@ class Numeric:
         feature = names[index % len(names)]
         params = draw(rng, region, PHASES[index % len(PHASES)], biased=feature == "magnetization")
         prompt = rng.choice(wordings()[self.name]).format(feature=feature, settings=settings_text(params))
-        return Question(self.name, region.name, prompt, [Run("run_phase", params)], feature=feature, max_tokens=24)
+        return Question(self.name, region.name, prompt, [Run("run_phase", params)], feature=feature, max_tokens=40)
 
     def finish(self, question: Question) -> Question:
         return question

@@ -36,7 +36,7 @@ class Ordering:
         runs = f"A: {settings_text(first)}\nB: {settings_text(second)}"
         prompt = rng.choice(wordings()["pair"]).format(feature=feature, runs=runs)
         both = [Run("run_phase", first), Run("run_phase", second)]
-        return Question(self.name, region.name, prompt, both, feature=feature, facts={"form": "pair"}, max_tokens=40)
+        return Question(self.name, region.name, prompt, both, feature=feature, facts={"form": "pair"}, max_tokens=80)
 
     def _ranking(self, rng: Random, region: Region) -> Question:
         params = draw(rng, region, PHASES[0])
@@ -44,7 +44,7 @@ class Ordering:
         prompt = rng.choice(wordings()["ranking"]).format(feature=feature, rest=rest_text(params))
         runs = [Run("run_phase", {**params, "phase_type": phase}) for phase in PHASES]
         return Question(
-            self.name, region.name, prompt, runs, feature=feature, facts={"form": "ranking"}, max_tokens=112
+            self.name, region.name, prompt, runs, feature=feature, facts={"form": "ranking"}, max_tokens=128
         )
 
     def finish(self, question: Question) -> Question | None:

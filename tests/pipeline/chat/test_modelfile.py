@@ -19,7 +19,9 @@ def test_the_shipped_modelfile_is_the_guides() -> None:
 
 
 def test_the_labs_own_modelfile_wins(lab: Lab) -> None:
-    lab.modelfile.write_text('from x\nSYSTEM "be kind"\nPARAMETER stop a\nPARAMETER stop "b c"\nPARAMETER num_ctx 512\n')
+    lab.modelfile.write_text(
+        'from x\nSYSTEM "be kind"\nPARAMETER stop a\nPARAMETER stop "b c"\nPARAMETER num_ctx 512\n'
+    )
     own = load(lab)
     assert own.system == "be kind" and own.parameters == {"stop": ["a", "b c"], "num_ctx": 512}
 

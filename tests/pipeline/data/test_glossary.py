@@ -38,7 +38,7 @@ def test_every_reference_leads_somewhere_and_no_name_is_ambiguous() -> None:
             assert by_key(other) is not entry
         for name in {entry.key, entry.term.lower(), *entry.aliases}:
             assert names.setdefault(name, entry.key) == entry.key
-        assert len(entry.text.split()) > 15
+        assert len(entry.text.split()) > 12
 
 
 @pytest.mark.parametrize(

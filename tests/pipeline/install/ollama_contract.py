@@ -33,6 +33,9 @@ class ContractServer:
         self.models: dict[str, dict[str, Any]] = {}
         self.requests: list[str] = []
         self.uploaded: list[str] = []
+        self.words: list[Any] = ["Hel", "lo"]
+        self.native_tools = True
+        self.asked: list[dict[str, Any]] = []
         self._engines: dict[tuple[str, ...], EmbeddedServer] = {}
         folder.mkdir(parents=True, exist_ok=True)
         server = self
@@ -172,6 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _route(self, routes: dict[str, Any]) -> None:
         step = self.path.removeprefix("/api/")
         self.contract.requests.append(step)
+        # What is not read would be taken for the connection's next request.
+        self._read = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self._fails(step):
             return
         handler = routes.get(self.path)
@@ -181,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
             handler()
 
     def _body(self) -> dict[str, Any]:
-        return json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        return json.loads(self._read or b"{}")
 
     def _version(self) -> None:
         self._json({"version": self.contract.version})
@@ -237,7 +242,31 @@ class _Handler(BaseHTTPRequestHandler):
         if body.get("_debug_render_only"):
             self._json({"message": {"role": "assistant", "content": "x"}, "done": True})
             return
+        if body.get("stream"):
+            self._stream_chat(body)
+            return
         self._json({"model": body["model"], **self.contract.chat(body)})
+
+    def _stream_chat(self, body: dict[str, Any]) -> None:
+        """The words of `contract.words`, a line each; a word that is a dict is a tool call."""
+        if body.get("tools") and not self.contract.native_tools:
+            self._json({"error": f"{body['model']} does not support tools"}, 400)
+            return
+        self.contract.asked.append(body)
+        how = self.contract.failures.get("stream")
+        lines: list[dict[str, Any]] = []
+        for word in self.contract.words:
+            message: dict[str, Any] = {"role": "assistant", "content": word if isinstance(word, str) else ""}
+            if not isinstance(word, str):
+                message["tool_calls"] = [{"function": word}]
+            lines.append({"model": body["model"], "message": message, "done": False})
+        times = {"eval_count": 4, "eval_duration": 2_000_000_000, "prompt_eval_count": 9}
+        end = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop", **times}
+        if how == "error line":
+            lines.append({"error": "llama runner process has terminated: exit status 2"})
+        elif how != "no end":
+            lines.append({"model": body["model"], **end})
+        self._lines(lines, broken=how == "half")
 
     def _copy(self) -> None:
         body = self._body()

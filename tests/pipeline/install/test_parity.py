@@ -92,10 +92,11 @@ def test_a_receipt_tells_a_wrong_adapter_and_says_which_step(
 ) -> None:
     """On the quantised default base: the right adapter passes; one that changes nothing, or is negated, fails."""
     monkeypatch.setattr(receipt, "Reference", lambda *_: reference)
-    monkeypatch.setattr(receipt, "TOKENS", 16)
+    monkeypatch.setattr(receipt, "TOKENS", 12)
+    monkeypatch.setattr(receipt, "_PROMPTS", receipt._PROMPTS[:4])
     good = measured(cache_lab, base, small_adapter, small_adapter_gguf)
     assert good.passed, good.failures
-    assert good.prompts_equal == 8 and good.base_precision == "Q4_1"
+    assert good.prompts_equal == 4 and good.base_precision == "Q4_1"
     for factor, words in ((0.0, "changes no answer"), (-4.0, "greedy agreement")):
         bad = measured(cache_lab, base, small_adapter, _scaled(small_adapter_gguf, tmp_path / f"{factor}.gguf", factor))
         assert any(words in failure for failure in bad.failures), bad.failures

@@ -1,0 +1,100 @@
+"""Tool calls in text: found however the answer is cut into pieces, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.chat.events import Delta, ToolCall
+from pipeline.chat.tools import ToolReader, describe, in_words, with_tools_in_words
+
+CALL = 'TOOL: {"name": "tri", "args": {"seed": 3, "bias": 0.7}}'
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "tri",
+            "description": "Compares bias and 1-bias.",
+            "parameters": {"properties": {"seed": {}}},
+        },
+    }
+]
+
+
+def read(pieces: list[str]) -> tuple[str, list[ToolCall]]:
+    reader = ToolReader()
+    events = [event for piece in pieces for event in reader.feed(piece)] + list(reader.end())
+    text = "".join(event.text for event in events if isinstance(event, Delta))
+    return text, [event for event in events if isinstance(event, ToolCall)]
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (CALL, ""),
+        (f"Let me see.\n{CALL}", "Let me see.\n"),
+        (f"{CALL}\nDone.", "Done."),
+        ('<tool_call>\n{"name": "tri", "arguments": {"seed": 3, "bias": 0.7}}\n</tool_call>', ""),
+        ('TOOL: {"name": "tri", "parameters": {"seed": 3, "bias": 0.7}}', ""),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_call_is_found(text: str, left: str, size: int) -> None:
+    said, calls = read([text[i : i + size] for i in range(0, len(text), size)])
+    assert [(call.name, call.arguments) for call in calls] == [("tri", {"seed": 3, "bias": 0.7})]
+    assert said == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The TOOL: is named",
+        "TOOL: none",
+        'TOOL: {"name": 3, "args": {}}',
+        'TOOL: {"name": "tri", "args": [1]}',
+        'TOOL: {"name": "tri", "args": {"seed"',
+        "TOO",
+        "<tool_call>nothing</tool_call>",
+        "a\n\n  TOOL:\n",
+        "TOOL: " + "[" * 5000,
+    ],
+)
+def test_what_is_no_call_stays_text(text: str) -> None:
+    for size in (1, 1000):
+        assert read([text[i : i + size] for i in range(0, len(text), size)]) == (text, [])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(alphabet=st.sampled_from('TOL:{}"na \n<>'), max_size=40), st.integers(1, 5))
+def test_no_text_is_lost(text: str, size: int) -> None:
+    said, calls = read([text[i : i + size] for i in range(0, len(text), size)])
+    assert calls == [] and said.strip() == text.strip()
+
+
+def test_text_is_passed_on_at_once() -> None:
+    reader = ToolReader()
+    assert list(reader.feed("Hel")) == [Delta("Hel")]
+    assert list(reader.feed("lo")) == [Delta("lo")]
+    assert list(reader.feed("\nTO")) == [Delta("\n")]
+    assert list(reader.feed("day")) == [Delta("TOday")]
+
+
+def test_tools_are_described_after_the_system_prompt() -> None:
+    chat = with_tools_in_words([{"role": "system", "content": "Be kind."}, {"role": "user", "content": "x"}], TOOLS)
+    assert chat[0]["content"] == f"Be kind.\n\n{describe(TOOLS)}" and "tri(seed)" in chat[0]["content"]
+    assert with_tools_in_words([{"role": "user", "content": "x"}], TOOLS)[0]["role"] == "system"
+
+
+def test_calls_and_results_read_as_plain_turns() -> None:
+    call = {"id": "1", "function": {"name": "tri", "arguments": {"seed": 3}}}
+    chat = in_words(
+        [
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "content": "TRI 0.2", "tool_name": "tri", "tool_call_id": "1"},
+        ]
+    )
+    assert chat == [
+        {"role": "assistant", "content": 'TOOL: {"name": "tri", "args": {"seed": 3}}'},
+        {"role": "user", "content": "Result of tri: TRI 0.2"},
+    ]
