@@ -83,18 +83,22 @@ class Scientist(Params):
         description="What the agent seeks: TRI, the classifier's uncertainty, or distance from everything seen so far.",
         examples=["tri"],
     )
-    agent: Literal["random", "bandit", "dqn"] = Field(
-        "bandit", description="Random search, a UCB bandit, or a DQN (extra 'scientist').", examples=["bandit"]
+    agent: Literal["random", "bandit", "ppo"] = Field(
+        "bandit",
+        description="Random search, a LinUCB bandit, or a policy gradient (PPO; extra 'scientist').",
+        examples=["bandit"],
     )
     budget: Annotated[int, Whole] = Field(
-        64,
+        200,
         ge=10,
         le=2000,
         description="Experiments of one trial.",
-        examples=[64],
+        examples=[200],
         json_schema_extra={"unit": "experiments"},
     )
     trials: Annotated[int, Whole] = Field(
         10, ge=1, le=50, description="Independent trials, each with its own seed.", examples=[10]
     )
-    seed: Seed = 0
+    seed: Annotated[
+        int, Field(ge=0, le=1_000_000, description="Seed of the circuits and of the first trial.", examples=[0]), Whole
+    ] = 0
