@@ -20,7 +20,7 @@ def address(host: str, default_port: int = 11434) -> str:
     """`host` as a base URL: scheme and port are added where they are missing. Raises ChatError."""
     import httpx
 
-    text = host.strip().rstrip("/")
+    text = host.strip()
     try:
         url = httpx.URL(text if "://" in text else f"http://{text}")
     except httpx.InvalidURL as error:

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.chat.events import Delta, Message, ToolCall
 
 _MARKERS = ("TOOL:", "<tool_call>")
+_END = "</tool_call>"
 _LONGEST_CALL = 8000
 
 
@@ -23,11 +24,14 @@ class ToolReader:
     def __init__(self) -> None:
         self._held = ""
         self._line_start = True
+        self._after_call = False
 
     def feed(self, text: str) -> Iterator[Delta | ToolCall]:
         """What can be said of the answer now that `text` has come."""
         self._held += text
         while self._held:
+            if self._after_call and not self._past_end_of_call():
+                return
             if self._line_start:
                 yield from self._start_of_line()
                 if self._line_start:
@@ -43,8 +47,8 @@ class ToolReader:
         call, rest = _read_call(held)
         if call:
             yield call
-            held = rest.removeprefix("</tool_call>")
-        if held.strip():
+            held = rest.strip().removeprefix(_END)
+        if held.strip() and not (self._after_call and _END.startswith(held.strip())):
             yield Delta(held)
 
     def _start_of_line(self) -> Iterator[Delta | ToolCall]:
@@ -59,9 +63,20 @@ class ToolReader:
                 self._line_start = len(self._held) <= _LONGEST_CALL and not _no_call(line)
                 return
             yield call
-            self._held = rest.removeprefix("</tool_call>").removeprefix("\n")
-            if not self._held:
+            self._held, self._after_call = rest, True
+            if not self._past_end_of_call():
                 return
+
+    def _past_end_of_call(self) -> bool:
+        """Drops line breaks and the closing tag after a call; False where more text has to come first."""
+        rest = self._held.lstrip()
+        if rest.startswith(_END):
+            rest = rest[len(_END) :].lstrip()
+        self._held = rest
+        if not rest or _END.startswith(rest):
+            return False
+        self._after_call = False
+        return True
 
 
 def _no_call(line: str) -> bool:
@@ -83,7 +98,7 @@ def _read_call(text: str) -> tuple[ToolCall | None, str]:
             value, end = json.JSONDecoder().raw_decode(line[len(marker) :].lstrip())
         except (ValueError, RecursionError):
             return None, text
-        rest = line[len(marker) :].lstrip()[end:].lstrip(" \n" if marker == "<tool_call>" else " ")
+        rest = line[len(marker) :].lstrip()[end:]
         call = _call(value)
         return (call, rest) if call else (None, text)
     return None, text

@@ -66,7 +66,7 @@ def install_embedded(job: Job) -> Generator[Event, None, Version]:
     yield Progress("install", 0, 3, "converting the adapter")
     with replacing_folder(target) as fresh:
         convert_adapter(job.adapter, job.base.path, fresh / ADAPTER, base_sha256=job.base.sha256)
-        _write_companions(job, fresh)
+        write_companions(job, fresh)
         yield Progress("install", 1, 3, "proving that it answers as it was trained")
         receipt = yield from _receipt(job, fresh / ADAPTER)
         (fresh / "receipt.json").write_text(_json(receipt.as_dict()), encoding="utf-8")
@@ -95,7 +95,7 @@ def _receipt(job: Job, adapter: Path) -> Generator[Event, None, Receipt]:
     return receipt
 
 
-def _write_companions(job: Job, folder: Path) -> None:
+def write_companions(job: Job, folder: Path) -> None:
     """The Modelfile for `ollama create ben-lab -f Modelfile`, and where the adapter comes from."""
     from pipeline.modelfile import render
 
