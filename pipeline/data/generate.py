@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -50,9 +51,10 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
     parts = _Parts()
     kept = _keep(out, parts) if params.append else 0
     yield from _own_lines(lab, params, parts)
-    source: Source = OverApi(params.api, params.api_token) if params.api else InProcess()
+    source: Source = OverApi(params.api, os.environ.get("BENLAB_API_TOKEN")) if params.api else InProcess()
     try:
-        yield from _generate(wanted, params.seed, source, parts, lab.notebook().put_many)
+        with lab.notebook() as notebook:
+            yield from _generate(wanted, params.seed, source, parts, notebook.put_many)
     finally:
         source.close()
     new = parts.train[kept:]

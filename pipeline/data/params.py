@@ -39,9 +39,10 @@ class GenerateParams(BaseModel):
         None, description="a mix: the name of a shipped recipe (default, quick, full) or a TOML file", examples=["full"]
     )
     api: str | None = Field(
-        None, description="run the experiments through a Lab API at this URL", examples=["http://127.0.0.1:8000"]
+        None,
+        description="run the experiments through a Lab API at this URL (its token, if any, in $BENLAB_API_TOKEN)",
+        examples=["http://127.0.0.1:8000"],
     )
-    api_token: str | None = Field(None, description="the Lab API's token, where it has one")
     append: bool = Field(False, description="add to the data set that is there instead of replacing it")
     mix: list[str] = Field(default_factory=list, description="JSONL files of your own to mix in (instruction or chat)")
     feedback: bool = Field(True, description="mix in the accepted and corrected chat turns of this lab")

@@ -49,7 +49,9 @@ def _chunk(name: str, indices: range, seed: int, region: Region, source: Source,
     for rng, case in zip(streams, cases, strict=True):
         words = Words()
         results = [found[run.key] for run in case.runs]
-        yield finish(name, region, case, kind.write(rng, case, results, words), words, results)
+        draft = kind.write(rng, case, results, words)
+        if draft:
+            yield finish(name, region, case, draft, words, results)
 
 
 def _lines(kind: str, count: int, seed: int) -> list[dict[str, Any]]:

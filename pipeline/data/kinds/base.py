@@ -46,8 +46,8 @@ class Kind(Protocol):
         """Chooses the case; cheap, runs nothing."""
         ...
 
-    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
-        """Puts the case into words; every number and verdict goes through `words`."""
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft | None:
+        """Puts the case into words; every number and verdict goes through `words`. None where it teaches nothing."""
         ...
 
 

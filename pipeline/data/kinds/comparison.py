@@ -12,6 +12,9 @@ from pipeline.data.kinds.numeric import FEATURES, place
 from pipeline.data.regions import BIASES, DEPTHS, PHASES, SIZES, Region, draw
 from pipeline.data.wordings import pick, settings_text
 
+EQUAL_KEPT = 0.2
+"""The share of ties that stays: many features are zero in many phases, and a tie has nothing to compare."""
+
 
 def pair(rng: Random, region: Region) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two runs: other phases, or one setting of one phase changed."""
@@ -41,7 +44,7 @@ class ComparisonKind:
         feature = fitting_feature(rng, first, second)
         return Case([Run("run_phase", first), Run("run_phase", second)], {"feature": feature})
 
-    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
+    def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft | None:
         feature = case.choice["feature"]
         runs = "\n".join(f"{label}: {settings_text(run.params)}" for label, run in zip("AB", case.runs, strict=True))
         numbers = ". ".join(
@@ -49,5 +52,7 @@ class ComparisonKind:
             for label, run, result in zip("AB", case.runs, results, strict=True)
         )
         winner = words.verdict("higher", zip(case.runs, results, strict=True), feature)
+        if winner == "equal" and rng.random() > EQUAL_KEPT:
+            return None
         verdict = "They are equal." if winner == "equal" else f"{winner} is larger."
         return Draft(pick(rng, "comparison", feature=feature, runs=runs), f"{numbers}. {verdict}")
