@@ -25,7 +25,8 @@ def address(host: str, default_port: int = 11434) -> str:
         url = httpx.URL(text if "://" in text else f"http://{text}")
     except httpx.InvalidURL as error:
         raise ChatError(f"{host!r} is no server address ({error}): write host:port, such as 127.0.0.1:11434") from error
-    if url.scheme not in ("http", "https") or not url.host:
+    # httpx escapes what no host name can hold.
+    if url.scheme not in ("http", "https") or not url.host or "%" in url.host:
         raise ChatError(f"{host!r} is no server address: write host:port, such as 127.0.0.1:11434")
     if url.port is None and "://" not in text:
         url = url.copy_with(port=default_port)

@@ -277,7 +277,7 @@ def test_what_is_not_on_this_machine_is_remote(lab: Lab) -> None:
     assert not is_loopback("http://example.com") and not is_loopback("http://localhost.example.com")
     assert OllamaEngine("http://example.com:11434", "m").is_remote
     assert "example.com" in OllamaEngine("http://example.com:11434", "m").label
-    for bad in ("http://", "ftp://x", "http://[", "x:y:z"):
+    for bad in ("http://", "ftp://x", "http://[", "x:y:z", "a b"):
         with pytest.raises(ChatError, match="no server address"):
             address(bad)
     lab.config_path.write_text('[chat]\nollama_host = "one:1"\n')

@@ -317,3 +317,15 @@ def test_the_modelfile_beside_the_adapter_is_what_ollama_create_reads(job: Job) 
     made = parse((job.run_folder / "Modelfile").read_text(encoding="utf-8"))
     assert made.system == load().system and made.adapter == "./adapter.gguf"
     assert made.from_ == str(job.base.path) and made.parameters == load().parameters
+
+
+def test_a_base_is_pulled_through_the_server_with_its_progress(contract: Callable[..., Any], lab: Lab) -> None:
+    from pipeline.install.ollama_pull import pull_through
+
+    server = contract()
+    events = list(pull_through(lab, "llama3.2:1b", server.url))
+    assert Progress("pull", 10, 10, "llama3.2:1b: x") in events and Note("Ollama: success") in events
+    assert "llama3.2:1b" in server.models
+    server.failures["pull"] = "missing"
+    with pytest.raises(InstallError, match="check the tag's spelling"):
+        list(pull_through(lab, "llama3.2:1b", server.url))

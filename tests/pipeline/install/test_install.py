@@ -1,0 +1,175 @@
+"""The install stage for the embedded engine: proof first, one rename, and what was there before kept on any failure."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.bases import Base
+from pipeline.errors import BaseError, ExportError, InstallError
+from pipeline.export.params import ExportParams
+from pipeline.export.stage import run as run_export
+from pipeline.install import receipt
+from pipeline.install.params import InstallParams
+from pipeline.install.reference import Reference
+from pipeline.install.registry import Registry, Version
+from pipeline.install.scores import newest_scores, warning
+from pipeline.install.stage import run
+from pipeline.install.versions import summary
+from pipeline.lab import Lab
+from simulator import PHYSICS_VERSION
+from simulator.errors import BadParameter
+from simulator.events import Note, last_result
+
+
+@pytest.fixture
+def trained(lab_with_base: Lab, small_adapter: Path) -> Lab:
+    """A lab as training leaves it."""
+    shutil.copytree(small_adapter, lab_with_base.adapter_dir)
+    return lab_with_base
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, reference: Reference) -> None:
+    monkeypatch.setattr(receipt, "Reference", lambda *_: reference)
+    monkeypatch.setattr(receipt, "TOKENS", 6)
+    monkeypatch.setattr(receipt, "_PROMPTS", receipt._PROMPTS[:2])
+
+
+def manifest(lab: Lab, **changes: Any) -> None:
+    path = lab.adapter_dir / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_version_is_published_with_receipt_and_lineage_and_a_failed_one_keeps_it(
+    trained: Lab, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = list(run(trained, InstallParams(target="embedded")))
+    registry = Registry(trained)
+    current = registry.current()
+    assert current and current.version == "ben-lab:20260101-000000-train-test" and current.target == "embedded"
+    assert current.receipt["passed"] and current.data_sha256 == "d" * 64 and current.recipe == "smollm2"
+    assert {file.name for file in registry.adapter_path(current).parent.iterdir()} == {
+        "adapter.gguf", "adapter_config.json", "manifest.json", "Modelfile", "receipt.json",
+    }  # fmt: skip
+    assert any("trained on physics test" in event.text for event in events if isinstance(event, Note))
+    assert summary(current.receipt).startswith("passed: prompts 2/2")
+    before = registry.adapter_path(current).read_bytes()
+
+    manifest(trained, run="runs/second", physics_version=PHYSICS_VERSION)
+    monkeypatch.setattr(receipt, "MOST_MEAN_GAP", -1.0)
+    with pytest.raises(InstallError, match=r"the receipt failed \(greedy agreement: .*ben-lab stays as it was"):
+        list(run(trained, InstallParams(target="embedded")))
+    assert Registry(trained).versions() == [current]
+    assert registry.adapter_path(current).read_bytes() == before
+    assert [folder.name for folder in registry.folder.iterdir() if folder.is_dir()] == ["20260101-000000-train-test"]
+    failed = sorted(trained.runs.glob("*install*/receipt.json"))
+    assert any(not json.loads(path.read_text())["passed"] for path in failed)
+
+
+def test_a_cancelled_install_leaves_nothing(trained: Lab, quick: None) -> None:
+    steps = run(trained, InstallParams(target="embedded"))
+    for event in steps:
+        if getattr(event, "stage", "") == "receipt":
+            break
+    steps.close()  # type: ignore[attr-defined]
+    assert Registry(trained).versions() == [] and not list(Registry(trained).folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "words"),
+    [
+        (lambda lab: shutil.rmtree(lab.adapter_dir), ExportError, "train first"),
+        (lambda lab: manifest(lab, base={"name": "smollm2", "sha256": "0" * 64}), ExportError, "trained on smollm2"),
+        (lambda lab: manifest(lab, base={"name": "qwen2.5-1.5b"}), BaseError, "pull qwen2.5-1.5b"),
+        (lambda lab: manifest(lab, base={}), ExportError, "does not say which base"),
+        (lambda lab: (lab.adapter_dir / "adapter_model.safetensors").write_bytes(b"x" * 50), ExportError, "cannot be"),
+    ],
+)
+def test_bad_adapters_are_one_sentence_and_install_nothing(spoil: Any, error: Any, words: str, trained: Lab) -> None:
+    Registry(trained).add(Version("ben-lab:old", "models/ben-lab/old/adapter.gguf", "smollm2", "x", "now", "old"))
+    spoil(trained)
+    with pytest.raises(error, match=words) as raised:
+        list(run(trained, InstallParams(target="embedded")))
+    assert "\n" not in str(raised.value)
+    current = Registry(trained).current()
+    assert current and current.version == "ben-lab:old"
+
+
+def test_a_model_that_does_not_beat_its_base_is_not_taken_into_use_unasked(trained: Lab, quick: None) -> None:
+    Registry(trained).add(Version("ben-lab:old", "models/ben-lab/old/adapter.gguf", "smollm2", "x", "now", "old"))
+    report = trained.new_run("eval") / "eval.json"
+    scores = {"base": {"score": 0.5, "n": 40}, "tuned": {"score": 0.4, "n": 40}}
+    report.write_text(json.dumps({"adapter": "ben-lab-lora", "phase_identification": scores}))
+    value = last_result(run(trained, InstallParams(target="embedded")))
+    assert (
+        not value["current"] and "does not beat its base (phase_identification 0.40 against 0.50)" in value["warning"]
+    )
+    current = Registry(trained).current()
+    assert current and current.version == "ben-lab:old"
+    value = last_result(run(trained, InstallParams(target="embedded", force=True)))
+    current = Registry(trained).current()
+    assert value["current"] and current and current.scores["phase_identification"]["tuned"] == 0.4
+
+
+def test_scores_of_another_adapter_or_of_before_it_do_not_count(trained: Lab) -> None:
+    folder = trained.new_run("eval")
+    (folder / "eval.json").write_text(json.dumps({"adapter": "another", "tools": {"tuned": {"score": 1, "n": 1}}}))
+    (trained.new_run("eval") / "eval.json").write_text("{broken")
+    assert newest_scores(trained, trained.adapter_dir) == {} and warning({}) == ""
+
+
+def test_export_writes_the_adapter_and_refuses_a_folder(trained: Lab, tmp_path: Path) -> None:
+    value = last_result(run_export(trained, ExportParams()))
+    assert value["file"] == "ben-lab-adapter.gguf" and trained.adapter_gguf.stat().st_size == value["bytes"]
+    for params, words in (
+        (ExportParams(out=str(tmp_path)), "is a folder"),
+        (ExportParams(quantize="q8_0"), "add --merged"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            list(run_export(trained, params))
+
+
+def test_a_quantised_merged_export_says_what_it_costs(trained: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.export import agreement
+
+    monkeypatch.setattr(receipt, "_PROMPTS", receipt._PROMPTS[:2])
+    monkeypatch.setattr(agreement, "TOKENS", 8)
+    events = list(run_export(trained, ExportParams(merged=True, quantize="q8_0")))
+    measured = last_result(iter(events))["agreement"]
+    assert 10 <= measured["tokens"] <= 16 and measured["share"] >= 0.7
+    assert any("chooses the same word" in event.text for event in events if isinstance(event, Note))
+
+
+@pytest.mark.parametrize("name", ["", "bad name", "../x", "a/b", "x\0y", "é"])
+def test_names_that_no_engine_takes_are_refused(name: str) -> None:
+    from simulator import validate
+
+    with pytest.raises(BadParameter):
+        validate(InstallParams, {"name": name})
+
+
+def test_a_broken_registry_is_named(lab: Lab) -> None:
+    registry = Registry(lab)
+    registry.folder.mkdir(parents=True)
+    registry.path.write_text("{")
+    with pytest.raises(InstallError, match=r"registry\.json cannot be read"):
+        registry.versions()
+
+
+def test_versions_are_found_by_name_run_and_unambiguous_end(lab: Lab, base: Base) -> None:
+    registry = Registry(lab)
+    for run_name in ("20260101-aaaa", "20260102-aaaa", "20260103-bbbb"):
+        registry.add(Version(f"ben-lab:{run_name}", "a", base.name, base.sha256, "now", run_name))
+    found = {
+        name: registry.find(name) for name in ("ben-lab", "ben-lab:20260101-aaaa", "20260102-aaaa", "bbbb", "aaaa")
+    }
+    assert [version and version.run for version in found.values()] == [
+        "20260103-bbbb", "20260101-aaaa", "20260102-aaaa", "20260103-bbbb", None,
+    ]  # fmt: skip
+    with pytest.raises(InstallError, match="'zzzz' is no installed version"):
+        registry.named("zzzz")
