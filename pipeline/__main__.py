@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
+from pipeline import jobs
 from pipeline.errors import BadInput, Interrupted, PipelineError
 from pipeline.lab import Lab, find_lab
 from pipeline.stages import stage
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, _cancel)
     try:
         finished = False
-        for event in run_stage(find_lab(options.lab), options.stage, _object(options.params)):
+        for event in run_stage(find_lab(options.lab), options.stage, _params(options.params)):
             events.write(event)
             finished = isinstance(event, Result)
         if not finished:
@@ -87,6 +88,11 @@ def _crashed(events: _Events, name: str, error: Exception) -> int:
     text = " ".join(str(error).split())[:300]
     events.write(Failed(f"{name} stopped on {type(error).__name__}: {text} (job.log has the details)", "Crash"))
     return 1
+
+
+def _params(text: str) -> dict[str, object]:
+    """The command line's parameters with those that the parent kept out of it."""
+    return {**_object(text), **_object(os.environ.pop(jobs.SECRETS, "{}"))}
 
 
 def _object(text: str) -> dict[str, object]:

@@ -25,6 +25,10 @@ from pipeline.files import write_text_atomic
 from pipeline.lab import Lab
 from simulator.events import Event, Failed, Result, from_line
 
+SECRETS = "BENLAB_SECRET_PARAMS"
+"""Parameters that are secrets go by this variable: other users can read a command line, and job.json stays."""
+
+_SECRET = ("token", "password", "api_key")
 _POLL = 0.05
 _GRACE = 8.0
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -84,8 +88,11 @@ class Job:
 def start(lab: Lab, kind: str, params: Mapping[str, Any]) -> Job:
     """Starts a stage in a process group of its own and returns at once. Raises LabError."""
     folder = lab.new_run(kind)
-    argv = [sys.executable, "-m", "pipeline", kind, "--lab", str(lab.root), "--params", json.dumps(dict(params))]
+    shown = {name: value for name, value in params.items() if not name.endswith(_SECRET)}
+    secret = {name: value for name, value in params.items() if name.endswith(_SECRET)}
+    argv = [sys.executable, "-m", "pipeline", kind, "--lab", str(lab.root), "--params", json.dumps(shown)]
     environment = {**os.environ, "BENLAB_RUN_DIR": str(folder), "PYTHONUNBUFFERED": "1", "PYTHONPATH": _source_path()}
+    environment[SECRETS] = json.dumps(secret)
     try:
         with (folder / "events.jsonl").open("wb") as events, (folder / "job.log").open("wb") as log:
             child = subprocess.Popen(
@@ -96,7 +103,7 @@ def start(lab: Lab, kind: str, params: Mapping[str, Any]) -> Job:
             f"{kind} could not be started ({error.strerror or error}): free memory or disk and retry"
         ) from error
     _children[child.pid] = child
-    job = Job(folder.name, kind, folder, dict(params), child.pid, _birth(child.pid), time.time())
+    job = Job(folder.name, kind, folder, shown, child.pid, _birth(child.pid), time.time())
     record = {key: getattr(job, key) for key in ("id", "kind", "params", "pid", "born", "started")}
     write_text_atomic(folder / "job.json", json.dumps(record, indent=1))
     return job

@@ -75,6 +75,7 @@ _ALL = (
         "pipeline.loop.stage:run",
         "the whole loop, from experiments to an answer",
     ),
+    Stage("serve", "pipeline.api.params:ServeParams", "pipeline.api.stage:run", "serve the Lab API over HTTP"),
     Stage(
         "experiment",
         "pipeline.experiment:ExperimentParams",

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+from contextlib import aclosing
 
+import psutil
 import pytest
 
 from pipeline import jobs
 from pipeline.errors import LabError
 from pipeline.lab import Lab, find_lab
-from simulator.events import Failed, Progress, Result
+from simulator.events import Failed, Note, Progress, Result
 
 LONG = {"name": "discovery", "params": {"num_per_phase": 100, "system_size": 256, "depth": 32}}
 SHORT = {"name": "run_phase", "params": {"phase_type": "trivial_product", "system_size": 8, "depth": 2}}
@@ -72,3 +75,18 @@ def test_a_broken_config_is_one_sentence(lab: Lab) -> None:
     lab.config_path.write_text("a = [")
     with pytest.raises(LabError, match=r"benlab\.toml"):
         lab.config()
+
+
+async def test_a_secret_stands_neither_on_the_command_line_nor_in_the_run_folder(lab: Lab) -> None:
+    secret = "a-long-secret-word-0001"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    job = jobs.start(lab, "serve", {"port": port, "token": secret})
+    command_line = psutil.Process(job.pid).cmdline()
+    async with aclosing(jobs.follow(job)) as events:
+        assert isinstance(await anext(events), Note)
+    await jobs.cancel(job)
+    assert job.state() == "cancelled"
+    assert secret not in " ".join(command_line)
+    assert all(secret not in file.read_text() for file in job.folder.iterdir())

@@ -1,0 +1,29 @@
+"""`models`: the installed versions of ben-lab, with where each came from."""
+
+import asyncio
+from typing import Any
+
+from benlab_tui.context import Context
+from benlab_tui.registry import Value, command
+
+
+@command("models", "list the installed versions of ben-lab: lineage, scores, receipt", group="Model")
+async def models(context: Context, params: object) -> Value:
+    """The newest first; the one in use is marked."""
+    from pipeline.install.versions import list_versions
+
+    rows = await asyncio.to_thread(list_versions, context.lab)
+    lines = [line for row in rows for line in _lines(row)]
+    return {
+        "models": rows,
+        "summary": "\n".join(lines) or "no version is installed: benlab loop --quick makes the first",
+    }
+
+
+def _lines(row: dict[str, Any]) -> list[str]:
+    first = f"{'●' if row['current'] else ' '} {row['version']}  {row['created']}  on {row['base']}"
+    lines = [first, f"    receipt {row['summary']}"]
+    for kind, scores in (row["scores"] or {}).items():
+        if isinstance(scores, dict) and isinstance(scores.get("tuned"), dict):
+            lines.append(f"    {kind}: base {scores['base'].get('score')}, tuned {scores['tuned'].get('score')}")
+    return [*lines, *([f"    {row['warning']}"] if row["warning"] else [])]

@@ -1,0 +1,15 @@
+"""`rollback`: the version of ben-lab before the one in use."""
+
+import asyncio
+
+from benlab_tui.context import Context
+from benlab_tui.registry import Value, command
+
+
+@command("rollback", "make the version before the one in use answer", group="Model")
+async def rollback(context: Context, params: object) -> Value:
+    """Raises pipeline.errors.InstallError where there is none."""
+    from pipeline.install.versions import rollback
+
+    chosen = await asyncio.to_thread(rollback, context.lab)
+    return {"version": chosen.version, "summary": f"{chosen.version} answers again"}
