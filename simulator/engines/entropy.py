@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def squared_spectrum(covariance: Floats) -> Floats:
-    """nu**2 of each mode, (batch, modes), of real antisymmetric blocks (batch, 2 modes, 2 modes)."""
-    gram = covariance @ covariance.transpose(0, 2, 1)
-    # The eigenvalues come in equal pairs, in ascending order.
-    return np.clip(np.linalg.eigvalsh(gram)[:, ::2], 0.0, 1.0)
+def squared_spectrum(cross: Floats) -> Floats:
+    """nu**2 of the modes that a cut entangles, (batch, modes), from the correlations across it.
+
+    `cross` (batch, left, right) is the covariance block between the two sides of a pure state;
+    its squared singular values are 1 - nu**2 and come in equal pairs. Rows and columns of zeros
+    may be left out: they belong to modes with nu = 1, which have no entropy.
+    """
+    other = cross.transpose(0, 2, 1)
+    gram = cross @ other if cross.shape[1] <= cross.shape[2] else other @ cross
+    return np.clip(1.0 - np.linalg.eigvalsh(gram)[:, ::-2], 0.0, 1.0)
 
 
 def von_neumann(squared: Floats) -> Floats:

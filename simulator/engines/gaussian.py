@@ -43,6 +43,7 @@ def _follow(
     """`observe` of one chunk whose requests are sorted by greatest depth, deepest first."""
     gates = majorana.layer_gates(phase, size, couplings(phase, size, [seed for seed, _ in requests]), step)
     frame = majorana.start_frame(phase, size, len(requests))
+    support = majorana.start_support(phase, size)
     spins = _start_operator(phase, size, len(requests))
     cut = 2 * (middle(size) + majorana.ancillas(phase))
     greatest = [max(depths) for _, depths in requests]
@@ -51,16 +52,16 @@ def _follow(
     for depth in range(greatest[0] + 1):
         active = sum(deepest >= depth for deepest in greatest)
         frame, spins = frame[:active], spins[:active]
-        squared = np.empty((0, 0))
         if depth:
             majorana.rotate(frame, gates)
+            majorana.spread_support(support, gates)
             majorana.pull_back(spins, gates)
-            squared = entropy.squared_spectrum(majorana.covariance(frame, cut))
+            squared = entropy.squared_spectrum(majorana.across(frame, support, cut))
             layers[:active, depth - 1] = entropy.von_neumann(squared)
         wanted = [row for row in range(active) if depth in requests[row][1]]
         if wanted:
             chosen = slice(None) if len(wanted) == active else wanted
-            whole = _measure(phase, size, frame[chosen], spins[chosen], layers[wanted, :depth])
+            whole = _measure(phase, size, frame[chosen], support, spins[chosen], layers[wanted, :depth])
             for place, row in enumerate(wanted):
                 found[row].append(whole.row(place))
     return found
@@ -75,11 +76,13 @@ def _start_operator(phase: str, size: int, batch: int) -> Floats:
     return rows
 
 
-def _measure(phase: str, size: int, frame: Floats, spins: Floats, layers: Floats) -> Observables:
+def _measure(
+    phase: str, size: int, frame: Floats, support: majorana.Mask, spins: Floats, layers: Floats
+) -> Observables:
     extra = majorana.ancillas(phase)
     gamma = majorana.covariance(frame)
     first = 2 * extra
-    cuts, renyi = _cut_entropies(gamma, size, extra)
+    cuts, renyi = _cut_entropies(gamma, support, size, extra)
     a, b = anchors(size)
     segment = gamma[:, first + 2 * a + 1 : -1, first + 2 * a + 1 : -1]
     if extra:
@@ -87,7 +90,7 @@ def _measure(phase: str, size: int, frame: Floats, spins: Floats, layers: Floats
         far = np.abs(pfaffian.leading_pfaffians(segment))
     else:
         up = np.zeros((len(frame), size))
-        far = pfaffian.leading_magnitudes(segment)
+        far = _far_correlations(segment, _reach(phase, a, layers.shape[1]))
     odd, even = np.arange(2 * a + 1, 2 * b - 2, 2), np.arange(2 * a + 4, 2 * b + 1, 2)
     members = first + np.sort(np.concatenate([odd, even]))
     return Observables(
@@ -103,15 +106,34 @@ def _measure(phase: str, size: int, frame: Floats, spins: Floats, layers: Floats
     )
 
 
-def _cut_entropies(gamma: Floats, size: int, extra: int) -> tuple[Floats, Floats]:
-    """Entropies of all n-1 cuts, each from its smaller side, and the Renyi-2 entropy of the middle one."""
-    modes = gamma.shape[1] // 2
+def _reach(phase: str, first: int, depth: int) -> int | None:
+    """The largest distance at which site `first` can have ZZ correlations; None where there is no bound.
+
+    A layer carries Z one site further in the trivial phase and two in the cluster phase. Where the
+    carried operators do not meet, their expectation is the product of two that vanish by symmetry.
+    The cluster's end-to-end pairs spoil this only for a site whose cone reaches the left end.
+    """
+    if phase == "trivial_product":
+        return 2 * depth
+    return 4 * depth + 2 if first - 2 * depth > 2 else None
+
+
+def _far_correlations(segment: Floats, reach: int | None) -> Floats:
+    """abs <Z_a Z_{a+r}> for r = 1.., from the covariance right of site a."""
+    distances = segment.shape[1] // 2
+    near = distances if reach is None else min(reach, distances)
+    found = np.zeros((len(segment), distances))
+    found[:, :near] = pfaffian.leading_magnitudes(segment[:, : 2 * near, : 2 * near])
+    return found
+
+
+def _cut_entropies(gamma: Floats, support: majorana.Mask, size: int, extra: int) -> tuple[Floats, Floats]:
+    """Entropies of all n-1 cuts and the Renyi-2 entropy of the middle one."""
     cuts = np.empty((len(gamma), size - 1))
     renyi = np.empty(len(gamma))
     for cut in range(1, size):
-        left = cut + extra
-        side = slice(2 * left, None) if modes - left <= left else slice(None, 2 * left)
-        squared = entropy.squared_spectrum(gamma[:, side, side])
+        _, left, right = majorana.crossing(support, 2 * (cut + extra))
+        squared = entropy.squared_spectrum(gamma[:, left[:, None], right])
         cuts[:, cut - 1] = entropy.von_neumann(squared)
         if cut == middle(size):
             renyi = entropy.renyi_two(squared)

@@ -12,10 +12,13 @@ P Q^T - Q P^T. Rotating a frame costs half of rotating a covariance.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.engines.circuit import TIME_STEP, Couplings, Floats, has_sectors
 
 Gate = tuple[slice, slice, Floats, Floats]
+Mask = NDArray[np.bool_]
+Indices = NDArray[np.intp]
 
 
 def ancillas(phase: str) -> int:
@@ -49,6 +52,41 @@ def covariance(frame: Floats, start: int = 0, stop: int | None = None) -> Floats
     rows = frame[:, start:stop]
     product = rows[:, :, :half] @ rows[:, :, half:].transpose(0, 2, 1)
     return product - product.transpose(0, 2, 1)
+
+
+def start_support(phase: str, size: int) -> Mask:
+    """Where each pair is before the first layer: (2N, N), true where a Majorana is one of the pair's."""
+    pairs = start_pairs(phase, size)
+    support = np.zeros((2 * len(pairs), len(pairs)), dtype=bool)
+    for column, pair in enumerate(pairs):
+        support[list(pair), column] = True
+    return support
+
+
+def spread_support(support: Mask, gates: list[Gate]) -> None:
+    """One more layer: where the pairs may have gone, in place. Outside of it frames are exactly zero."""
+    for left, right, _, _ in gates:
+        both = support[left] | support[right]
+        support[left] = both
+        support[right] = both
+
+
+def crossing(support: Mask, cut: int) -> tuple[Indices, Indices, Indices]:
+    """Pairs that reach across a cut before Majorana `cut`, and the Majoranas of theirs left and right of it."""
+    pairs = support[:cut].any(axis=0) & support[cut:].any(axis=0)
+    touched: Mask = np.asarray(support[:, pairs].any(axis=1))
+    return np.flatnonzero(pairs), np.flatnonzero(touched[:cut]), cut + np.flatnonzero(touched[cut:])
+
+
+def across(frame: Floats, support: Mask, cut: int) -> Floats:
+    """The covariance block between the two sides of a cut, (batch, left, right), without its zero rows."""
+    pairs, left, right = crossing(support, cut)
+    half = frame.shape[2] // 2
+    columns = np.concatenate([pairs, half + pairs])
+    turned = np.concatenate([half + pairs, pairs])
+    sign = np.repeat([1.0, -1.0], len(pairs))
+    above = frame[:, left[:, None], columns] * sign
+    return above @ frame[:, right[:, None], turned].transpose(0, 2, 1)
 
 
 def layer_gates(phase: str, size: int, strengths: Couplings, step: float = TIME_STEP) -> list[Gate]:

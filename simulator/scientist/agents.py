@@ -63,15 +63,15 @@ def play_ppo(trial: Trial, seed: int) -> None:
     short and the learning rate is high. Raises MissingExtra.
     """
     try:
-        import torch
         from stable_baselines3 import PPO
     except ImportError:
         raise MissingExtra("stable-baselines3 is not installed: run `pip install 'benlab[scientist]'`") from None
+    from threadpoolctl import threadpool_limits
+
     from simulator.scientist.env import LabEnv
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    # The network is tiny: more threads would only wait for each other.
+    with threadpool_limits(1):
         model = PPO(
             "MlpPolicy",
             LabEnv(trial),
@@ -87,8 +87,6 @@ def play_ppo(trial: Trial, seed: int) -> None:
             device="cpu",
         )
         model.learn(trial.budget)
-    finally:
-        torch.set_num_threads(threads)
 
 
 AGENTS: dict[str, Callable[[Trial, int], None]] = {

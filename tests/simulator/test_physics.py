@@ -79,18 +79,41 @@ def test_energy_drift_is_of_first_order_in_the_time_step(phase: str) -> None:
     np.testing.assert_allclose(drifts[1] / drifts[0], 0.5, atol=0.1)
 
 
-def test_entropy_of_both_sides_is_the_same() -> None:
+@pytest.mark.parametrize("phase", ["ising_symmetry_breaking", "spt_cluster", "trivial_product"])
+def test_entropy_equals_that_of_the_whole_left_block(phase: str) -> None:
     from simulator.engines import entropy, majorana
     from simulator.engines.circuit import couplings
 
-    frame = majorana.start_frame("ising_symmetry_breaking", 9, 1)
-    gates = majorana.layer_gates("ising_symmetry_breaking", 9, couplings("ising_symmetry_breaking", 9, [2]))
-    for _ in range(6):
+    frame, support = majorana.start_frame(phase, 20, 2), majorana.start_support(phase, 20)
+    gates = majorana.layer_gates(phase, 20, couplings(phase, 20, [2, 3]))
+    for _ in range(3):
         majorana.rotate(frame, gates)
-    for cut in range(2, 18, 2):
-        left = entropy.von_neumann(entropy.squared_spectrum(majorana.covariance(frame, 0, cut)))
-        right = entropy.von_neumann(entropy.squared_spectrum(majorana.covariance(frame, cut)))
-        np.testing.assert_allclose(left, right, atol=1e-10)
+        majorana.spread_support(support, gates)
+        for cut in range(2, frame.shape[1], 2):
+            block = majorana.covariance(frame, 0, cut)
+            squared = np.clip(np.linalg.eigvalsh(block @ block.transpose(0, 2, 1))[:, ::2], 0, 1)
+            narrow = entropy.squared_spectrum(majorana.across(frame, support, cut))
+            np.testing.assert_allclose(entropy.von_neumann(narrow), entropy.von_neumann(squared), atol=1e-10)
+            np.testing.assert_allclose(entropy.renyi_two(narrow), entropy.renyi_two(squared), atol=1e-10)
+
+
+@pytest.mark.parametrize("phase", ["spt_cluster", "trivial_product"])
+def test_correlations_beyond_the_light_cone_vanish(phase: str) -> None:
+    """The engine leaves them out; the Pfaffians that it leaves out are zero."""
+    from simulator.engines import majorana, pfaffian
+    from simulator.engines.circuit import couplings
+    from simulator.engines.gaussian import _reach
+
+    size, a = 48, 12
+    frame = majorana.start_frame(phase, size, 2)
+    gates = majorana.layer_gates(phase, size, couplings(phase, size, [2, 3]))
+    for depth in range(8):
+        segment = majorana.covariance(frame)[:, 2 * a + 1 : -1, 2 * a + 1 : -1]
+        reach = _reach(phase, a, depth)
+        far = pfaffian.leading_magnitudes(segment)
+        if reach is not None:
+            assert np.abs(far[:, reach:]).max(initial=0.0) < 1e-12
+        majorana.rotate(frame, gates)
 
 
 def test_covariance_stays_pure() -> None:
