@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import LabError
@@ -22,9 +22,9 @@ def replacing(target: Path) -> Iterator[Path]:
     On any error the temporary file is removed and `target` stays as it was.
     Raises LabError where the disk is full or the folder cannot be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(target)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _flush(temporary)
         temporary.replace(target)
@@ -32,7 +32,8 @@ def replacing(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise LabError(f"{target} could not be written ({error.strerror or error}): {_mend(error)}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -44,11 +45,11 @@ def replacing_folder(target: Path) -> Iterator[Path]:
     """
     import shutil
 
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(target)
     former = target.with_name(f".{target.name}.former")
-    temporary.mkdir()
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
         yield temporary
         for file in temporary.rglob("*"):
             _flush(file)
@@ -60,7 +61,8 @@ def replacing_folder(target: Path) -> Iterator[Path]:
         _flush(target.parent)
         shutil.rmtree(former, ignore_errors=True)
     except OSError as error:
-        recover_folder(target)
+        with suppress(OSError):
+            recover_folder(target)
         raise LabError(f"{target} could not be written ({error.strerror or error}): {_mend(error)}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

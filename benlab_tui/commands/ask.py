@@ -33,7 +33,7 @@ class AskParams(BaseModel):
 )
 async def ask(context: Context, params: AskParams) -> Value:
     """Streams the answer; the result holds it with its timings. Raises pipeline.errors.ChatError."""
-    from pipeline.chat import ChatOptions, Delta, Done, open_engine
+    from pipeline.chat import ChatOptions, Delta, Done, Message, open_engine
 
     engine = await open_engine(context.lab, "base" if params.base else params.model)
     if engine.is_remote and not await context.confirm(
@@ -44,7 +44,7 @@ async def ask(context: Context, params: AskParams) -> Value:
     parts: list[str] = []
     done: Done | None = None
     try:
-        question = {"role": "user", "content": params.question}
+        question: Message = {"role": "user", "content": params.question}
         async with aclosing(engine.chat([question], options=ChatOptions(max_tokens=params.max_tokens))) as events:
             async for event in events:
                 if isinstance(event, Delta):

@@ -1,6 +1,7 @@
 """`bases`: the base models that are known and which of them are here."""
 
 import asyncio
+from typing import Any
 
 from benlab_tui.context import Context
 from benlab_tui.registry import Value, command
@@ -8,7 +9,13 @@ from benlab_tui.registry import Value, command
 
 @command("bases", "list base models: licence, size, source, and whether they are here", group="Model")
 async def bases(context: Context, params: object) -> Value:
-    """One row a base."""
-    from pipeline.bases.listing import list_bases
+    """One row a base; ● marks those that are here."""
+    from pipeline.bases.listing import listing
 
-    return await asyncio.to_thread(list_bases, context.lab)
+    rows = await asyncio.to_thread(listing, context.lab)
+    return {"bases": rows, "summary": "\n".join(_line(row) for row in rows)}
+
+
+def _line(row: dict[str, Any]) -> str:
+    size = f"{row['size'] / 1e6:,.0f} MB" if row["size"] else "?"
+    return f"{'●' if row['here'] else ' '} {row['name']:<18}{size:>10}  {row['licence']:<28}{', '.join(row['sources'])}"

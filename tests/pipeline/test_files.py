@@ -56,3 +56,11 @@ def test_the_digest_reports_what_it_read(tmp_path: Path) -> None:
     file.write_bytes(b"abc")
     assert sha256_of(file, seen.append) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert seen == [3]
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(LabError, match="could not be written"):
+        write_text_atomic(tmp_path / "file" / "inside" / "a.json", "x")
+    with pytest.raises(LabError, match="could not be written"), replacing_folder(tmp_path / "file" / "inside"):
+        pass
