@@ -42,25 +42,34 @@ def leading_pfaffians(matrix: Floats) -> Floats:
     order; where a pivot is small the matrix is done again with look-ahead.
     """
     batch, pairs = len(matrix), matrix.shape[1] // 2
+    band = _bandwidth(matrix)
     found = np.empty((batch, pairs))
-    rest, product, growth = matrix, np.ones(batch), np.zeros(batch)
+    rest, product, growth = matrix.copy(), np.ones(batch), np.zeros(batch)
     for step in range(pairs):
-        pivot = rest[:, 0, 1]
+        top, below = 2 * step, 2 * step + 2
+        pivot = rest[:, top, top + 1]
         product = product * pivot
         found[:, step] = product
         if step == pairs - 1:
             break
-        first, second = rest[:, 0, 2:], rest[:, 1, 2:]
+        window = slice(below, below + band)
+        first, second = rest[:, top, window], rest[:, top + 1, window]
         safe = np.where(np.abs(pivot) < 1e-30, 1e-30, pivot)
         largest = np.abs(first).max(axis=1) * np.abs(second).max(axis=1)
         growth = np.maximum(growth, largest / np.abs(safe))
         # Where one matrix overflows it is done again below; the others must not see a warning.
         with np.errstate(over="ignore", invalid="ignore"):
             outer = (second / safe[:, None])[:, :, None] * first[:, None, :]
-            rest = rest[:, 2:, 2:] + (outer - outer.transpose(0, 2, 1))
+            rest[:, window, window] += outer - outer.transpose(0, 2, 1)
     for index in np.flatnonzero(~(growth < _SAFE_GROWTH)):
         found[index] = _with_look_ahead(matrix[index])
     return found
+
+
+def _bandwidth(matrix: Floats) -> int:
+    """The greatest distance from the diagonal at which some matrix is not zero; elimination keeps within it."""
+    rows, columns = np.nonzero(np.any(matrix != 0.0, axis=0))
+    return int(np.max(np.abs(rows - columns), initial=1))
 
 
 def _with_look_ahead(matrix: Floats) -> Floats:
