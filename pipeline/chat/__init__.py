@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipeline.chat.compare import open_side_by_side
     from pipeline.chat.embedded import EmbeddedEngine
     from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall
     from pipeline.chat.ollama import OllamaEngine
@@ -27,6 +28,7 @@ _PLACES = {
     "OllamaEngine": "ollama",
     "ChatEngine": "open",
     "open_engine": "open",
+    "open_side_by_side": "compare",
     "OpenAIEngine": "openai",
     "EmbeddedServer": "server",
 }
@@ -45,6 +47,7 @@ __all__ = [
     "ToolCall",
     "ask",
     "open_engine",
+    "open_side_by_side",
 ]
 
 

@@ -125,11 +125,12 @@ def _ollama_name(lab: Lab, model: str, url: str) -> str | None:
         return version.version if version.ollama.get("host") == url else None
     from pipeline.bases import find_entry
 
-    entry = find_entry(_base_name(lab))
-    return (entry.ollama_tag if entry else None) or _base_name(lab).removeprefix("ollama:")
+    entry = find_entry(base_name(lab))
+    return (entry.ollama_tag if entry else None) or base_name(lab).removeprefix("ollama:")
 
 
-def _base_name(lab: Lab) -> str:
+def base_name(lab: Lab) -> str:
+    """The base that the version in use was trained on, else the lab's chosen or the default one."""
     from pipeline.install.registry import Registry
 
     current = Registry(lab).current()
@@ -148,7 +149,7 @@ def _embedded(lab: Lab, model: str, modelfile: Modelfile) -> EmbeddedEngine:
     if version is None and model != "base":
         raise ChatError(f"{_not_here(model, registry)}")
     try:
-        base = locate(lab, version.base if version else _base_name(lab))
+        base = locate(lab, version.base if version else base_name(lab))
     except BaseError as error:
         raise ChatError(str(error)) from error
     if base.kind != "gguf":

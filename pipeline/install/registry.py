@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,14 +83,16 @@ class Registry:
 
     def add(self, version: Version, *, make_current: bool = True) -> None:
         """Publishes a version, in place of one of the same name; its files must be there already."""
-        current, versions = self._read()
-        kept = [other for other in versions if other.version != version.version]
-        self._write(version.version if make_current else current, [*kept, version])
+        with self._alone():
+            current, versions = self._read()
+            kept = [other for other in versions if other.version != version.version]
+            self._write(version.version if make_current else current, [*kept, version])
 
     def use(self, name: str) -> Version:
         """Makes that version the one that answers."""
-        version = self.named(name)
-        self._write(version.version, self.versions())
+        with self._alone():
+            version = self.named(name)
+            self._write(version.version, self.versions())
         return version
 
     def previous(self) -> Version | None:
@@ -102,20 +106,32 @@ class Registry:
 
     def update(self, name: str, **changes: Any) -> Version:
         """Changes fields of a version."""
-        current, versions = self._read()
-        changed = replace(self.named(name), **changes)
-        self._write(current, [changed if v.version == changed.version else v for v in versions])
+        with self._alone():
+            current, versions = self._read()
+            changed = replace(self.named(name), **changes)
+            self._write(current, [changed if v.version == changed.version else v for v in versions])
         return changed
 
     def remove(self, name: str) -> Version:
         """Forgets a version, then deletes its files. Raises InstallError for the current one."""
-        version = self.named(name)
-        current, versions = self._read()
-        if version.version == current:
-            raise InstallError(f"{version.version} is the one in use: `benlab use` another first, then remove it")
-        self._write(current, [other for other in versions if other != version])
+        with self._alone():
+            version = self.named(name)
+            current, versions = self._read()
+            if version.version == current:
+                raise InstallError(f"{version.version} is the one in use: `benlab use` another first, then remove it")
+            self._write(current, [other for other in versions if other != version])
         shutil.rmtree(self.folder_of(version.version), ignore_errors=True)
         return version
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two processes that change the file at once take turns; the kernel frees the lock of one that dies."""
+        import fcntl
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _read(self) -> tuple[str, list[Version]]:
         try:

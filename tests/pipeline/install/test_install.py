@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,23 @@ def test_a_cancelled_install_leaves_nothing(trained: Lab, quick: None) -> None:
             break
     steps.close()  # type: ignore[attr-defined]
     assert Registry(trained).versions() == [] and not list(Registry(trained).folder.iterdir())
+
+
+def test_a_killed_install_leaves_the_old_version_and_the_next_one_works(trained: Lab, quick: None) -> None:
+    Registry(trained).add(Version("ben-lab:old", "models/ben-lab/old/adapter.gguf", "smollm2", "x", "now", "old"))
+    command = [sys.executable, "-m", "pipeline", "install", "--lab", str(trained.root)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert child.stdout
+    for line in child.stdout:
+        if json.loads(line).get("stage") == "receipt":
+            child.kill()
+            break
+    child.wait()
+    current = Registry(trained).current()
+    assert current and current.version == "ben-lab:old" and len(Registry(trained).versions()) == 1
+    last_result(run(trained, InstallParams(target="embedded")))
+    current = Registry(trained).current()
+    assert current and current.version != "ben-lab:old"
 
 
 @pytest.mark.parametrize(
