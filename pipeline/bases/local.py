@@ -34,10 +34,15 @@ def register_path(lab: Lab, name: str, path: Path) -> Base:
 
 def register_ollama(lab: Lab, name: str, tag: str) -> Base:
     """Records the very bytes that an Ollama tag serves on this machine. Raises BaseError."""
-    blob = checked_blob(_blob_from_server(tag) or _blob_from_manifest(tag), tag)
+    blob = checked_blob(find_blob(tag), tag)
     base = describe_gguf(name, blob, f"ollama {tag}", sha256=blob.name.removeprefix("sha256-"))
     save_record(lab, base)
     return base
+
+
+def find_blob(tag: str) -> Path | None:
+    """Where Ollama says that the tag's model lies, unchecked; None where it is not here. Raises BaseError."""
+    return _blob_from_server(tag) or _blob_from_manifest(tag)
 
 
 def checked_blob(path: Path | None, tag: str) -> Path:

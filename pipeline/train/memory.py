@@ -9,7 +9,10 @@ import torch
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True for what torch raises on a GPU, and for what its CPU allocator, oneDNN and Python raise."""
+    """True for what torch raises on a GPU, and for what its CPU allocator, oneDNN and Python raise.
+
+    oneDNN says "could not create a primitive" (or "a memory object") where its own buffers found no room.
+    """
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     text = str(error)

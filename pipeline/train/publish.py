@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from pipeline.bases.base import Base
 from pipeline.files import replacing_folder
 from pipeline.lab import Lab
@@ -42,8 +44,11 @@ def manifest(base: Base, recipe: Recipe, state: State, facts: dict[str, Any]) ->
 def write_adapter(folder: Path, model: Any, tokenizer: Any, facts: dict[str, Any]) -> None:
     """Writes the adapter's folder whole or not at all. Raises LabError."""
     with replacing_folder(folder) as fresh:
-        # Embeddings are never trained; asking peft to look would make it ask the hub.
-        model.save_pretrained(fresh, safe_serialization=True, save_embedding_layers=False)
+        try:
+            # Embeddings are never trained; asking peft to look would make it ask the hub.
+            model.save_pretrained(fresh, safe_serialization=True, save_embedding_layers=False)
+        except SafetensorError as error:  # a full disk, in Rust's words
+            raise OSError(str(error)) from error
         tokenizer.save_pretrained(fresh)
         (fresh / "manifest.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (fresh / "README.md").write_text(_card(facts), encoding="utf-8")
@@ -52,7 +57,8 @@ def write_adapter(folder: Path, model: Any, tokenizer: Any, facts: dict[str, Any
 def publish(adapter: Path, target: Path) -> None:
     """Puts a copy of a run's adapter in the target's place, in one rename. Raises LabError."""
     with replacing_folder(target) as fresh:
-        shutil.copytree(adapter, fresh, dirs_exist_ok=True)
+        for file in adapter.iterdir():
+            shutil.copyfile(file, fresh / file.name)
 
 
 def physics_version(lab: Lab, data: Path) -> str:
