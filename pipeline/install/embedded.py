@@ -119,7 +119,6 @@ def ollama_source(base: Base) -> str:
 
 def _version(job: Job, adapter: Path, receipt: Receipt) -> Version:
     manifest = job.manifest
-    recipe = manifest.get("recipe")
     summary = {key: value for key, value in receipt.as_dict().items() if key != "answers"}
     return Version(
         version=job.version,
@@ -129,7 +128,7 @@ def _version(job: Job, adapter: Path, receipt: Receipt) -> Version:
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         run=job.run,
         physics_version=str(manifest.get("physics_version", "")),
-        recipe=str(recipe.get("name", "") if isinstance(recipe, dict) else recipe or ""),
+        recipe=str(manifest.get("recipe_name", "")),
         data_sha256=str(manifest.get("data_sha256", "")),
         receipt=summary,
     )

@@ -13,7 +13,7 @@ _KINDS = ("phase_identification", "numeric", "ordering", "definitions", "tools")
 
 
 def newest_scores(lab: Lab, adapter: Path) -> dict[str, Any]:
-    """`{kind: {"base": score, "tuned": score, "n": n}}` of the last evaluation since this adapter was written."""
+    """`{kind: {"base": {"score", "n", "interval"}, "tuned": …}}` of the last evaluation since this adapter was written."""
     weights = adapter / "adapter_model.safetensors"
     if not weights.exists():
         return {}
@@ -32,22 +32,24 @@ def newest_scores(lab: Lab, adapter: Path) -> dict[str, Any]:
 def _summary(report: dict[str, Any]) -> dict[str, Any]:
     kinds = {kind: report[kind] for kind in _KINDS if isinstance(report.get(kind), dict)}
     return {
-        kind: {
-            "base": models.get("base", {}).get("score"),
-            "tuned": models["tuned"]["score"],
-            "n": models["tuned"]["n"],
-        }
+        kind: {model: _score(models[model]) for model in ("base", "tuned") if models.get(model)}
         for kind, models in kinds.items()
-        if "tuned" in models
+        if models.get("tuned")
     }
+
+
+def _score(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: entry[key] for key in ("score", "n", "interval") if key in entry}
 
 
 def warning(scores: dict[str, Any]) -> str:
     """One sentence where the tuned model does not beat its base, else an empty text."""
-    pairs = [(s["tuned"], s["base"]) for s in scores.values() if s["tuned"] is not None and s["base"] is not None]
-    if not pairs or sum(tuned for tuned, _ in pairs) > sum(base for _, base in pairs):
+    pairs = {
+        kind: (models["tuned"]["score"], models["base"]["score"])
+        for kind, models in scores.items()
+        if models.get("base") and None not in (models["tuned"].get("score"), models["base"].get("score"))
+    }
+    if not pairs or sum(tuned for tuned, _ in pairs.values()) > sum(base for _, base in pairs.values()):
         return ""
-    rows = ", ".join(
-        f"{kind} {s['tuned']:.2f} against {s['base']:.2f}" for kind, s in scores.items() if s["base"] is not None
-    )
+    rows = ", ".join(f"{kind} {tuned:.2f} against {base:.2f}" for kind, (tuned, base) in pairs.items())
     return f"the tuned model does not beat its base ({rows})"

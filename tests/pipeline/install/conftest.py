@@ -52,7 +52,7 @@ def write_small_adapter(folder: Path, base: Base, scale: float = 0.03) -> Path:
     manifest = {
         "base": {"name": base.name, "sha256": base.sha256, "kind": "gguf"},
         "run": "runs/20260101-000000-train-test",
-        "recipe": {"name": "smollm2"},
+        "recipe_name": "smollm2",
         "data_sha256": "d" * 64,
         "physics_version": "test",
     }

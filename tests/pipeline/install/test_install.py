@@ -132,7 +132,7 @@ def test_a_model_that_does_not_beat_its_base_is_not_taken_into_use_unasked(train
     assert current and current.version == "ben-lab:old"
     value = last_result(run(trained, InstallParams(target="embedded", force=True)))
     current = Registry(trained).current()
-    assert value["current"] and current and current.scores["phase_identification"]["tuned"] == 0.4
+    assert value["current"] and current and current.scores["phase_identification"]["tuned"]["score"] == 0.4
 
 
 def test_scores_of_another_adapter_or_of_before_it_do_not_count(trained: Lab) -> None:
