@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from typing import TYPE_CHECKING, ClassVar
@@ -98,6 +99,8 @@ def run_console(lab: Lab) -> int:
     try:
         with ConsoleLock(lab.root):
             app = BenLabApp(lab)
+            # What is loaded by then stays: a full collection over it would hold the screen for 0.1 s now and then.
+            app.main.after_start = gc.freeze
             app.run()
             return app.return_code or 0
     except LabError as error:

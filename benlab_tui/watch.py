@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,8 @@ class JobView:
     losses: list[float] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
     ended: float | None = None
+    watchers: list[Callable[[], None]] = field(default_factory=list, compare=False, repr=False)
+    """Called by whoever changes the view; cards add themselves while they are mounted."""
     _marks: list[tuple[float, float]] = field(default_factory=list)
 
     def take(self, event: Event, now: float | None = None) -> None:

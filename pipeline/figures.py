@@ -104,7 +104,8 @@ def _place(point: Any) -> tuple[float, float, str]:
 
 
 def _confusion(result: dict[str, Any]) -> Figure | None:
-    matrix = result.get("confusion_matrix") or result.get("confusion")
+    detector = result.get("detector")
+    matrix = result.get("confusion_matrix") or (detector.get("confusion") if isinstance(detector, dict) else None)
     if isinstance(matrix, dict):
         names = list(matrix)
         first = next(iter(matrix.values()))

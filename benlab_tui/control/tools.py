@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import simulator
@@ -26,6 +27,7 @@ ASKED_FIRST = {"sweep", "scientist"}
 _LONGEST_LIST = 16
 
 
+@cache
 def schemas() -> list[dict[str, Any]]:
     """Every experiment as a function schema, from its parameter model."""
     return [

@@ -158,11 +158,8 @@ class Desk(Screen[None]):
 
     def job_changed(self, view: JobView) -> None:
         """Draws every card of the job again."""
-        from benlab_tui.widgets.job_card import JobCard
-
-        for card in self.query(JobCard):
-            if card.view is view:
-                card.refresh_view()
+        for draw in list(view.watchers):
+            draw()
         if view.state != "running":
             self.refresh_lab()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
@@ -44,6 +46,9 @@ class MainScreen(Desk):
         Binding("ctrl+up", "turns", "Turns", show=False, id="chat.turns"),
     ]
 
+    after_start: Callable[[], None] = staticmethod(lambda: None)
+    """Called once, when all that a console needs is loaded."""
+
     _commands: dict[str, Command] | None = None
 
     def compose(self) -> ComposeResult:
@@ -79,16 +84,26 @@ class MainScreen(Desk):
         await self.query_one("#foot").mount(Footer(compact=True))
         await self.pane.fill()
         self.query_one(Prompt).set_history(self.chats.prompts())
-        await self.transcript.show_earlier()
+        while await self.transcript.show_earlier() and len(self.transcript.children) < self.size.height:
+            pass
         self.refresh_lab()
-        await asyncio.to_thread(self._load_commands)
+        await asyncio.to_thread(self._warm)
         await self.find_jobs()
+        self.after_start()
         self.spawn(self.open_engine, "engine")
 
     async def find_jobs(self) -> None:
         """Shows the jobs that outlived a former console, or died with it."""
         await self.pane.show_jobs(await self.jobs.find())
         self.refresh_lab()
+
+    def _warm(self) -> None:
+        """In a thread: what the first slash and the first question would otherwise wait for."""
+        from benlab_tui.control.tools import schemas
+
+        import_module("pipeline.chat.events")
+        schemas()
+        self._load_commands()
 
     def _load_commands(self) -> dict[str, Command]:
         from benlab_tui.registry import commands

@@ -13,6 +13,7 @@ from textual.widgets import Sparkline, Static
 from benlab_tui.text import duration, number, one_line
 from benlab_tui.watch import JobView, bar
 
+STATES = ("running", "done", "failed", "cancelled", "interrupted")
 _SHOWN = ("loss", "validation_loss", "learning_rate", "samples_per_second", "tokens_per_second", "step", "accuracy")
 
 
@@ -22,6 +23,7 @@ class JobCard(Vertical):
     def __init__(self, view: JobView) -> None:
         super().__init__(classes="job")
         self.view = view
+        self._height = 0
         self._words = Static("", markup=False)
         self._curve = Sparkline([], summary_function=_mean)
 
@@ -30,8 +32,14 @@ class JobCard(Vertical):
         yield self._curve
 
     def on_mount(self) -> None:
-        """Draws the first state."""
+        """Draws the first state, and each that follows."""
+        self.view.watchers.append(self.refresh_view)
         self.refresh_view()
+
+    def on_unmount(self) -> None:
+        """A card that is gone watches no more."""
+        if self.refresh_view in self.view.watchers:
+            self.view.watchers.remove(self.refresh_view)
 
     def on_resize(self) -> None:
         """The bar fills the new width."""
@@ -40,13 +48,18 @@ class JobCard(Vertical):
     def refresh_view(self) -> None:
         """Draws the job as it is now."""
         view, width = self.view, max(10, self.content_size.width or 30)
-        self._words.update(Content("\n".join(one_line(line, width) for line in _lines(view, width) if line)))
+        lines = [one_line(line, width) for line in _lines(view, width) if line]
+        # A new layout of the whole screen only where the height changes: it is what costs.
+        self._words.update(Content("\n".join(lines)), layout=len(lines) != self._height)
+        self._height = len(lines)
         curve = view.losses[-4 * width :]
-        self._curve.display = len(curve) > 1
+        if self._curve.display != (len(curve) > 1):
+            self._curve.display = len(curve) > 1
         if len(curve) > 1:
             self._curve.data = curve
-        for state in ("running", "done", "failed", "cancelled", "interrupted"):
-            self.set_class(view.state == state, f"-{state}")
+        if not self.has_class(f"-{view.state}"):
+            self.remove_class(*(f"-{state}" for state in STATES))
+            self.add_class(f"-{view.state}")
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -10,8 +10,8 @@ from textual.widget import Widget
 
 from pipeline.chats import Message
 
-PAGE = 24
-MOST = 72
+PAGE = 16
+MOST = 48
 """More widgets than this make scrolling slow; the rest waits in lab.db."""
 
 Make = Callable[[Message], "Widget | None"]
@@ -49,21 +49,22 @@ class Transcript(VerticalScroll, can_focus=False):
         if len(self.children) > MOST:
             await self._prune(list(self.children)[: len(self.children) - MOST + PAGE])
 
-    async def show_earlier(self, count: int = PAGE) -> None:
-        """Fetches turns above the first one, and lets those at the far end go."""
+    async def show_earlier(self, count: int = PAGE) -> bool:
+        """Fetches turns above the first one, and lets those at the far end go; whether there were any."""
         if self._busy or self.first is None:
-            return
+            return False
         self._busy = True
         try:
             messages = self._earlier(self.first, count)
             if not messages:
-                return
+                return False
             before, at_end = self.virtual_size.height, self.is_vertical_scroll_end
             await self.mount_all(self._widgets(messages), before=0)
             self.first = messages[0].id
             self.call_after_refresh(self.anchor if at_end else partial(self._keep_place, before))
             if len(self.children) > MOST:
                 self.last = await self._prune(list(self.children)[MOST:], newest=True)
+            return True
         finally:
             self._busy = False
 

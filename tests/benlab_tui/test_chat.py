@@ -140,4 +140,4 @@ async def test_a_long_session_shows_a_window_and_fetches_the_rest_on_scrolling(l
             if transcript.last is None:
                 break
         assert transcript.children[-1].text == "message 299"
-        assert len(transcript.children) <= 72 + 24
+        assert len(transcript.children) <= 48 + 16
