@@ -6,7 +6,6 @@ breaks until a line ends in the same quotes.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -216,16 +215,3 @@ def _parameter_text(value: ParameterValue) -> str:
     if isinstance(value, str):
         return quote("PARAMETER", value) if re.search(r"\s|\"", value) else value
     return f"{value}"
-
-
-def fingerprint(modelfile: Modelfile) -> str:
-    """Sha256, in hex, of what a receipt must hold equal between training and serving: the system prompt."""
-    import hashlib
-
-    return hashlib.sha256(modelfile.system.encode()).hexdigest()
-
-
-def relative_to(path: Path, folder: Path) -> str:
-    """`path` as a Modelfile in `folder` writes it: ./name inside the folder, else whole."""
-    relative = os.path.relpath(path, folder)
-    return str(path) if relative.startswith("..") else f"./{relative}"

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from queue import Empty, Queue
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.chat.http import error_text
+from pipeline.chat.process import EngineProcess
 from pipeline.errors import ChatError
 
 if TYPE_CHECKING:
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
     from pipeline.bases.base import Base
     from pipeline.chat.events import Message
 
-_START_SECONDS = 300.0
 _ANSWER_SECONDS = 600.0
 
 Prompt = str | Sequence["Message"]
@@ -60,7 +55,7 @@ class EmbeddedServer:
         self._describing = threading.Lock()
         self.base_url = ""
         self.key = secrets.token_urlsafe(32)
-        self._process: subprocess.Popen[str] | None = None
+        self._process: EngineProcess | None = None
 
     @classmethod
     def start(cls, base: Base | Path, adapters: Sequence[Path] = (), **settings: Any) -> EmbeddedServer:
@@ -72,7 +67,7 @@ class EmbeddedServer:
     @property
     def alive(self) -> bool:
         """Whether the child runs."""
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self._process.alive
 
     def open(self) -> None:
         """Starts the child and waits until it answers. Raises ChatError."""
@@ -80,18 +75,9 @@ class EmbeddedServer:
             if not file.is_file():
                 raise ChatError(f"{file} is not there: pull the base or install the model again")
         self.close()
-        with self._log_stream() as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.chat.child"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-                env=self._environment(),
-            )
+        self._process = EngineProcess(self._settings(), self.log)
         try:
-            self.base_url = self._handshake(self._process)
+            self.base_url = self._process.wait_for_url()
         except BaseException:
             self.close()
             raise
@@ -99,23 +85,13 @@ class EmbeddedServer:
     def close(self) -> None:
         """Ends the child."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        try:
-            process.wait(2)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            process.end()
 
     def reap(self, seconds: float) -> None:
         """Waits up to that long for a child that is about to end."""
         if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(seconds)
+            self._process.reap(seconds)
 
     def __enter__(self) -> EmbeddedServer:
         if not self.alive:
@@ -235,28 +211,8 @@ class EmbeddedServer:
         """What a broken connection means here."""
         if self.alive:
             return ChatError(f"the embedded engine did not answer ({type(error).__name__}): ask again")
-        return ChatError(f"the embedded engine has stopped{self._log_tail()}: ask again, and it starts anew")
-
-    def _handshake(self, process: subprocess.Popen[str]) -> str:
-        assert process.stdin and process.stdout
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(self._settings()) + "\n")
-            process.stdin.flush()
-        answers: Queue[str] = Queue()
-        threading.Thread(target=_read_line, args=(process.stdout, answers), daemon=True).start()
-        try:
-            line = answers.get(timeout=_START_SECONDS)
-        except Empty:
-            raise ChatError(
-                f"llama.cpp did not load {self.base.name} within {_START_SECONDS:.0f} s: choose a smaller base"
-            ) from None
-        answer = json.loads(line) if line.strip() else {"error": "its process ended"}
-        if "error" in answer:
-            raise ChatError(
-                f"llama.cpp cannot load {self.base.name} ({answer['error']}{self._log_tail()}): "
-                "check that the file is a whole GGUF and that the adapter was trained on it"
-            )
-        return answer["url"]
+        said = self._process.log_tail() if self._process else ""
+        return ChatError(f"the embedded engine has stopped{said}: ask again, and it starts anew")
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -268,26 +224,3 @@ class EmbeddedServer:
             "cache_mib": self.cache_mib,
             "key": self.key,
         }
-
-    def _environment(self) -> dict[str, str]:
-        # Idle OpenMP threads that spin take the cores from a job that trains.
-        return {**os.environ, "OMP_WAIT_POLICY": "passive"}
-
-    def _log_stream(self) -> IO[bytes]:
-        if self.log is None:
-            return tempfile.TemporaryFile()
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        return self.log.open("wb")
-
-    def _log_tail(self) -> str:
-        if self.log is None or not self.log.exists():
-            return ""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return f"; its log {self.log} ends: {' '.join(lines[-1].split())[:200]}" if lines else ""
-
-
-def _read_line(stream: IO[str], answers: Queue[str]) -> None:
-    try:
-        answers.put(stream.readline())
-    except (OSError, ValueError):
-        answers.put("")

@@ -13,7 +13,7 @@ _KINDS = ("phase_identification", "numeric", "ordering", "definitions", "tools")
 
 
 def newest_scores(lab: Lab, adapter: Path) -> dict[str, Any]:
-    """`{kind: {"base": {"score", "n", "interval"}, "tuned": …}}` of the last evaluation since this adapter was written."""
+    """`{kind: {"base": {"score", "n", "interval"}, "tuned": …}}` of the last evaluation of this adapter."""
     weights = adapter / "adapter_model.safetensors"
     if not weights.exists():
         return {}
