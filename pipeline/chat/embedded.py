@@ -110,20 +110,15 @@ class EmbeddedEngine:
         self, client: Any, messages: list[Message], tools: Sequence[dict[str, Any]] | None
     ) -> tuple[list[int], int]:
         """The prompt's tokens, and how many of the oldest turns were left out so that an answer has room."""
-        dropped = 0
+        limit, dropped = self.context_length - _LEAST_ANSWER, 0
         while True:
             tokens = await self._tokenize(client, self._render(messages, tools))
-            if len(tokens) + _LEAST_ANSWER <= self.context_length:
+            if len(tokens) <= limit:
                 return tokens, dropped
             first = 1 if messages[0]["role"] == "system" else 0
             if len(messages) - first <= 1:
-                raise ChatError(
-                    f"the message has {len(tokens)} tokens and this model reads {self.context_length - _LEAST_ANSWER}: "
-                    "shorten it"
-                )
-            # A turn goes with the answer it got, so that the rest still starts with the user.
-            count = next((i for i in range(first + 1, len(messages) - 1) if messages[i]["role"] == "user"), 0)
-            end = count or len(messages) - 1
+                raise ChatError(f"the message has {len(tokens)} tokens and this model reads {limit}: shorten it")
+            end = _turns_to_drop(messages, first, 1 - limit / len(tokens))
             dropped += end - first
             messages = messages[:first] + messages[end:]
 
@@ -193,3 +188,17 @@ class EmbeddedEngine:
         # A killed child is reaped a moment after its connections break.
         self.server.reap(0.3)
         return self.server.failure(error) if not self.server.alive else broken(error, self.label)
+
+
+def _turns_to_drop(messages: list[Message], first: int, share: float) -> int:
+    """Where the kept turns start, so that about `share` of the text before the last message is gone.
+
+    A turn goes with the answers it got, so that the rest still starts with the user; one at least goes.
+    """
+    surplus = share * sum(len(message["content"]) for message in messages)
+    gone, last = 0, len(messages) - 1
+    for index in range(first, last):
+        if index > first and messages[index]["role"] == "user" and gone >= 0.8 * surplus:
+            return index
+        gone += len(messages[index]["content"])
+    return last

@@ -37,9 +37,9 @@ class Plan:
     adapters: dict[str, tuple[Path, str]]
 
     @property
-    def digest(self) -> str:
-        """The sha256 that `show` must name afterwards."""
-        return next(iter((self.adapters or self.files).values()))[1]
+    def digests(self) -> list[str]:
+        """The sha256 of base and adapter, or of the merged model, that `show` must name afterwards."""
+        return [digest for _, digest in {**self.files, **self.adapters}.values()]
 
 
 def install_ollama(job: Job, version: Version, server: OllamaServer) -> Generator[Event, None, dict[str, Any]]:
@@ -72,7 +72,7 @@ def install_ollama(job: Job, version: Version, server: OllamaServer) -> Generato
         "host": server.url,
         "server": running,
         "form": plan.form,
-        "digest": plan.digest,
+        "digests": plan.digests,
         "template": "base's own" if "template" in request else "the server's",
     }
 
@@ -165,8 +165,9 @@ def _create(server: OllamaServer, model: str, request: dict[str, Any]) -> Genera
 def _check_shown(server: OllamaServer, model: str, plan: Plan) -> None:
     """Some servers end in `success` without the base or the adapter (0.5.7): `show` must name the digest."""
     text = str(server.show(model).modelfile)
-    if plan.digest not in text:
-        raise InstallError(
-            f"Ollama at {server.url} created {model} without the {plan.form} that was sent "
-            f"(sha256 {plan.digest[:12]}… is not in `ollama show`): install again, or with target embedded"
-        )
+    for name, (_, digest) in {**plan.files, **plan.adapters}.items():
+        if digest not in text:
+            raise InstallError(
+                f"Ollama at {server.url} created {model} without {name} (sha256 {digest[:12]}… is not in "
+                "`ollama show`): install again, or with target embedded"
+            )

@@ -26,7 +26,9 @@ def installed(lab_with_base: Lab, base: Any, adapter_gguf: Path) -> Lab:
 
 async def first_words(engine: Any) -> str:
     options = ChatOptions(temperature=0.0, max_tokens=24)
-    async with aclosing(engine.chat([{"role": "user", "content": "Tell me a story about a river."}], options=options)) as events:
+    async with aclosing(
+        engine.chat([{"role": "user", "content": "Tell me a story about a river."}], options=options)
+    ) as events:
         return "".join([event.text async for event in events if isinstance(event, Delta)])
 
 

@@ -86,6 +86,20 @@ async def test_the_oldest_turns_are_left_out_and_counted(embedded: EmbeddedEngin
     assert done.prompt_tokens + 64 <= 512
 
 
+async def test_a_long_session_is_cut_in_a_few_steps(embedded: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    tokenize = embedded._tokenize
+
+    async def counted(client: Any, prompt: str) -> list[int]:
+        asked.append(len(prompt))
+        return await tokenize(client, prompt)
+
+    monkeypatch.setattr(embedded, "_tokenize", counted)
+    turn = [{"role": "user", "content": "What now?"}, {"role": "assistant", "content": "Go on with it. " * 5}]
+    _, _, done = await collect(embedded, [*turn * 1000, *HELLO])
+    assert len(asked) < 10 and done.dropped_messages > 1900 and done.prompt_tokens > 250
+
+
 async def test_a_message_that_never_fits_is_refused_with_both_numbers(embedded: EmbeddedEngine) -> None:
     with pytest.raises(ChatError, match=r"has \d+ tokens and this model reads 448: shorten it"):
         await collect(embedded, [{"role": "user", "content": "word " * 3000}])

@@ -88,7 +88,7 @@ class ContractServer:
             return [{"error": "pull model manifest: file does not exist"}]
         how = self.failures.get("create")
         self.models[body["model"]] = {
-            "files": files,
+            "files": [] if how == "forget base" else files,
             "adapters": [] if how == "forget adapter" else adapters,
             "system": body.get("system", ""),
             "template": body.get("template", parent.get("template")),
