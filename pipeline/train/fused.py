@@ -78,6 +78,13 @@ class FusedLoss(nn.Module):
     @torch.no_grad()
     def compute(self, batch: Batch, with_gradients: bool) -> tuple[Tensor, dict[int, Tensor]]:
         """(summed loss, gradient of each adapter by `id`); no gradients without `with_gradients`."""
+        try:
+            return self._compute(batch, with_gradients)
+        finally:
+            for layer in self.layers:  # where memory ran out half-way, this gives back what was kept
+                layer.kept = ()
+
+    def _compute(self, batch: Batch, with_gradients: bool) -> tuple[Tensor, dict[int, Tensor]]:
         prefix, (samples, width) = len(batch.prefix), batch.ids.shape
         ids = torch.cat([torch.tensor(batch.prefix, dtype=torch.long), batch.ids.flatten()])
         attention = Attention(prefix, samples, width, self.rotary, self.dtype)
@@ -106,10 +113,8 @@ class FusedLoss(nn.Module):
             if not with_gradients:
                 total += nn.functional.cross_entropy(logits.float(), aim, reduction="sum").double()
                 continue
-            chosen = logits.gather(1, aim[:, None]).float()
             probabilities = torch.softmax(logits, dim=-1, out=logits)
             total -= probabilities.gather(1, aim[:, None]).float().clamp_min(1e-37).log().double().sum()
-            del chosen
             probabilities[torch.arange(len(aim)), aim] -= 1
             down = (probabilities @ self.head) * self.norm
             upward[start : start + _HEAD_ROWS] = normalize_backward(down, normed, inverse)
