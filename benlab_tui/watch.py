@@ -30,6 +30,7 @@ class JobView:
     losses: list[float] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
     ended: float | None = None
+    paused: bool = False
     watchers: list[Callable[[], None]] = field(default_factory=list, compare=False, repr=False)
     """Called by whoever changes the view; cards add themselves while they are mounted."""
     _marks: list[tuple[float, float]] = field(default_factory=list)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.chat_schema import STEPS
 from pipeline.errors import LabError
 from simulator.errors import NotebookError
 from simulator.sqlite import migrate, open_database
@@ -20,40 +21,6 @@ from simulator.sqlite import migrate, open_database
 Role = Literal["user", "assistant", "tool", "command", "card", "note"]
 TITLE_LENGTH = 60
 _BUSY_MS = 3000
-
-_STEPS = [
-    """
-    CREATE TABLE chat_sessions (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        title TEXT NOT NULL,
-        created TEXT NOT NULL,
-        updated TEXT NOT NULL
-    );
-    CREATE TABLE chat_messages (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        session_id INTEGER NOT NULL REFERENCES chat_sessions (id) ON DELETE CASCADE,
-        role TEXT NOT NULL,
-        content TEXT NOT NULL,
-        meta TEXT NOT NULL,
-        created TEXT NOT NULL
-    );
-    CREATE INDEX chat_messages_session ON chat_messages (session_id, id);
-    CREATE VIRTUAL TABLE chat_search USING fts5 (
-        content, content='chat_messages', content_rowid='id', tokenize='unicode61'
-    );
-    CREATE TRIGGER chat_messages_added AFTER INSERT ON chat_messages BEGIN
-        INSERT INTO chat_search (rowid, content) VALUES (new.id, new.content);
-    END;
-    CREATE TRIGGER chat_messages_removed AFTER DELETE ON chat_messages BEGIN
-        INSERT INTO chat_search (chat_search, rowid, content) VALUES ('delete', old.id, old.content);
-    END;
-    CREATE TRIGGER chat_messages_changed AFTER UPDATE OF content ON chat_messages BEGIN
-        INSERT INTO chat_search (chat_search, rowid, content) VALUES ('delete', old.id, old.content);
-        INSERT INTO chat_search (rowid, content) VALUES (new.id, new.content);
-    END;
-    CREATE TABLE console_state (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-    """
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +55,7 @@ class Chats:
         try:
             self._conn = open_database(path)
             self._conn.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-            migrate(self._conn, "chats", _STEPS)
+            migrate(self._conn, "chats", STEPS)
         except NotebookError as error:
             raise LabError(str(error)) from error.__cause__ or error
 

@@ -12,7 +12,7 @@ from benlab_tui.widgets.turns import ReplyTurn
 from pipeline.errors import LabError, PipelineError
 
 if TYPE_CHECKING:
-    from benlab_tui.screens.main import MainScreen
+    from benlab_tui.screens.sending import Sending
     from pipeline.chat import ChatEngine, ChatEvent, Done
     from pipeline.chats import Message
 
@@ -25,7 +25,7 @@ _KEPT_EVERY = 2.0
 class Chat:
     """Answers one question at a time. `stop` ends the answer; what has come is kept and marked."""
 
-    def __init__(self, screen: MainScreen) -> None:
+    def __init__(self, screen: Sending) -> None:
         self._screen = screen
         self._task: asyncio.Task[None] | None = None
         self._asked: set[str] = set()

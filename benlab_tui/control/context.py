@@ -16,7 +16,7 @@ from simulator.events import Event, Failed, Note, Result
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from benlab_tui.screens.main import MainScreen
+    from benlab_tui.screens.sending import Sending
 
 Value = dict[str, Any]
 
@@ -27,7 +27,7 @@ class ConsoleContext:
     interactive = True
     slash = True
 
-    def __init__(self, screen: MainScreen, name: str) -> None:
+    def __init__(self, screen: Sending, name: str) -> None:
         self.screen = screen
         self.lab = screen.lab
         self.name = name

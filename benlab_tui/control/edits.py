@@ -10,10 +10,10 @@ from benlab_tui.widgets.prompt import Prompt
 from benlab_tui.widgets.turns import ReplyTurn, Turn
 
 if TYPE_CHECKING:
-    from benlab_tui.screens.main import MainScreen
+    from benlab_tui.screens.sending import Sending
 
 
-async def act(screen: MainScreen, turn: Turn, what: str) -> None:
+async def act(screen: Sending, turn: Turn, what: str) -> None:
     """Does what the key asks for."""
     if what == "copy":
         screen.app.copy_to_clipboard(turn.text)
@@ -34,7 +34,7 @@ async def act(screen: MainScreen, turn: Turn, what: str) -> None:
         await open_link(screen, str(turn.meta.get("link", "")))
 
 
-async def edit(screen: MainScreen, turn: Turn) -> None:
+async def edit(screen: Sending, turn: Turn) -> None:
     """Puts the question back into the prompt; it and what followed it leave the session once the person agrees."""
     if turn.message_id is None or not await _may_forget(screen, turn.message_id):
         return
@@ -45,7 +45,7 @@ async def edit(screen: MainScreen, turn: Turn) -> None:
     prompt.focus()
 
 
-async def again(screen: MainScreen, turn: Turn | None = None) -> None:
+async def again(screen: Sending, turn: Turn | None = None) -> None:
     """Asks the question before this answer (the last one without a turn) again; what followed it goes."""
     await screen.chat.stop()
     limit = turn.message_id if turn is not None and turn.message_id is not None else 2**62
@@ -64,7 +64,7 @@ async def again(screen: MainScreen, turn: Turn | None = None) -> None:
     screen.chat.start()
 
 
-async def open_link(screen: MainScreen, address: str) -> None:
+async def open_link(screen: Sending, address: str) -> None:
     """A link opens only after a yes, and only a web address."""
     if not address.startswith(("http://", "https://")):
         screen.notify(f"not a web address: {address[:120]!r}", markup=False)
@@ -72,7 +72,7 @@ async def open_link(screen: MainScreen, address: str) -> None:
         screen.app.open_url(address)
 
 
-async def _may_forget(screen: MainScreen, message_id: int) -> bool:
+async def _may_forget(screen: Sending, message_id: int) -> bool:
     """Asks where more than one answer would go."""
     tail = screen.chats.after(screen.session.id, message_id, 50)
     later = [message for message in tail if message.role == "user"]

@@ -11,13 +11,13 @@ from benlab_tui.widgets.turns import ReplyTurn, Turn
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from benlab_tui.screens.main import MainScreen
+    from benlab_tui.screens.sending import Sending
 
 _KNOWN = 6
 _MARKS = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}
 
 
-async def judge(screen: MainScreen, turn: Turn, verdict: str) -> None:
+async def judge(screen: Sending, turn: Turn, verdict: str) -> None:
     """Accepts, corrects or rejects an answer; the next /generate takes it into the data."""
     from benlab_tui.screens.entry import Entry
     from pipeline.data.feedback import judge as keep
@@ -41,7 +41,7 @@ async def judge(screen: MainScreen, turn: Turn, verdict: str) -> None:
     screen.notify(f"{_MARKS[verdict]}: the next /generate takes it into account", timeout=4)
 
 
-async def why(screen: MainScreen, turn: Turn | None) -> None:
+async def why(screen: Sending, turn: Turn | None) -> None:
     """Opens the lineage of an answer: version, run, data, nearest training examples."""
     from benlab_tui.screens.document import Document
     from pipeline import provenance
@@ -60,7 +60,7 @@ async def why(screen: MainScreen, turn: Turn | None) -> None:
     screen.app.push_screen(Document(provenance.as_markdown(found)))
 
 
-async def verify(screen: MainScreen, turn: Turn, quiet: bool = False) -> None:
+async def verify(screen: Sending, turn: Turn, quiet: bool = False) -> None:
     """Runs the experiments that the answer may speak of again, and marks its numbers."""
     from pipeline.verify import check_answer
 
@@ -78,13 +78,13 @@ async def verify(screen: MainScreen, turn: Turn, quiet: bool = False) -> None:
     turn.describe()
 
 
-def known_results(screen: MainScreen, before: int) -> list[dict[str, Any]]:
+def known_results(screen: Sending, before: int) -> list[dict[str, Any]]:
     """The results of the session's last cards before that message."""
     cards = [m for m in screen.chats.messages(screen.session.id, 60, before) if "result" in m.meta]
     return [card.meta["result"] for card in cards[-_KNOWN:]]
 
 
-async def explain(screen: MainScreen, result: dict[str, Any]) -> None:
+async def explain(screen: Sending, result: dict[str, Any]) -> None:
     """Asks ben-lab to explain the run; the explanation is stored with it."""
     if screen.chat.busy:
         screen.notify("an answer is still on its way: esc stops it", markup=False)

@@ -103,6 +103,17 @@ class Jobs:
         return last
 
 
+def pause(lab: Lab, view: JobView) -> str:
+    """Lets a training pause between two batches, or go on; says which. A checkpoint is written first."""
+    from pipeline.train.control import set_pause
+
+    if view.kind != "train" or view.state != "running":
+        return f"{view.kind} is {view.state}: only a running training can pause"
+    view.paused = not view.paused
+    set_pause(lab.runs / view.id, view.paused)
+    return "it pauses after this batch: p goes on" if view.paused else "going on"
+
+
 def _ended(job: Job) -> float:
     try:
         return job.events_path.stat().st_mtime

@@ -13,13 +13,13 @@ from pipeline.errors import PipelineError
 from simulator.errors import SimulatorError
 
 if TYPE_CHECKING:
-    from benlab_tui.screens.main import MainScreen
+    from benlab_tui.screens.sending import Sending
 
 _MODEL_CHANGES = {"install", "use", "rollback", "remove", "pull", "loop"}
 """After these another model may answer, so the engine is opened anew."""
 
 
-async def run_line(screen: MainScreen, line: str) -> None:
+async def run_line(screen: Sending, line: str) -> None:
     """Runs one line; whatever is wrong becomes one sentence in the transcript."""
     words = arguments.split(line.strip()[1:])
     context = ConsoleContext(screen, words[0] if words else "")
@@ -62,7 +62,7 @@ def plain(value: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-async def _show(screen: MainScreen, written: str, value: dict[str, Any]) -> None:
+async def _show(screen: Sending, written: str, value: dict[str, Any]) -> None:
     """An experiment is a card; anything else its own text, unless the command wrote one."""
     if "experiment_id" in value and "params" in value:
         await screen.show_experiment(value)

@@ -16,7 +16,7 @@ from simulator.events import Failed, Result
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from benlab_tui.screens.main import MainScreen
+    from benlab_tui.screens.sending import Sending
     from pipeline.chat import ToolCall
 
 SECONDS = 10.0
@@ -60,7 +60,7 @@ def check(call: ToolCall) -> tuple[str, BaseModel]:
 class ToolTurn:
     """The calls of one turn. After a second refusal, or when its seconds are gone, `spent` is true."""
 
-    def __init__(self, screen: MainScreen) -> None:
+    def __init__(self, screen: Sending) -> None:
         self._screen = screen
         self._left = SECONDS
         self._refusals = 0

@@ -9,11 +9,11 @@ from benlab_tui.control.engines import AUTOMATIC
 from benlab_tui.screens.picker import Choice, Picker
 
 if TYPE_CHECKING:
-    from benlab_tui.screens.main import MainScreen
+    from benlab_tui.screens.sending import Sending
     from pipeline.lab import Lab
 
 
-async def choose_model(screen: MainScreen) -> None:
+async def choose_model(screen: Sending) -> None:
     """Switches to the chosen model and keeps the choice."""
     choices = await asyncio.to_thread(_choices, screen.lab)
     current = screen.engines.model
@@ -30,7 +30,7 @@ async def choose_model(screen: MainScreen) -> None:
         await use_model(screen, chosen[1])
 
 
-async def use_model(screen: MainScreen, model: str) -> None:
+async def use_model(screen: Sending, model: str) -> None:
     """Answers come from this model from now on."""
     await screen.chat.stop()
     await screen.engines.switch(model)

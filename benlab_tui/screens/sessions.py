@@ -8,10 +8,10 @@ from benlab_tui.screens.entry import Entry
 from benlab_tui.screens.picker import Choice, Picker
 
 if TYPE_CHECKING:
-    from benlab_tui.screens.main import MainScreen
+    from benlab_tui.screens.sending import Sending
 
 
-async def choose_session(screen: MainScreen) -> None:
+async def choose_session(screen: Sending) -> None:
     """Opens the chosen session; rename and delete come back to the list."""
 
     def find(query: str) -> list[Choice]:
@@ -36,7 +36,7 @@ async def choose_session(screen: MainScreen) -> None:
                 await screen.open_session((screen.chats.newest() or screen.chats.start()).id)
 
 
-async def _rename(screen: MainScreen, session_id: int) -> None:
+async def _rename(screen: Sending, session_id: int) -> None:
     session = screen.chats.session(session_id)
     title = await screen.app.push_screen_wait(Entry("Title", session.title if session else ""))
     if title:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Sparkline, Static
 
 from benlab_tui.text import duration, number, one_line
@@ -17,8 +20,24 @@ STATES = ("running", "done", "failed", "cancelled", "interrupted")
 _SHOWN = ("loss", "validation_loss", "learning_rate", "samples_per_second", "tokens_per_second", "step", "accuracy")
 
 
-class JobCard(Vertical):
-    """Shows a `JobView`; `update` draws it again."""
+class JobCard(Vertical, can_focus=True):
+    """Shows a `JobView`, and draws it again whenever that changes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "ask('pause')", "Pause or go on", id="job.pause"),
+        Binding("c,delete", "ask('cancel')", "Cancel", id="job.cancel"),
+        Binding("enter,l", "curve", "Loss curve", id="job.curve"),
+        Binding("up,k", "app.focus_previous", "Previous", show=False, id="job.previous"),
+        Binding("down,j", "app.focus_next", "Next", show=False, id="job.next"),
+    ]
+
+    class Asked(Message):
+        """A key on a card: `what` is pause or cancel."""
+
+        def __init__(self, view: JobView, what: str) -> None:
+            super().__init__()
+            self.view = view
+            self.what = what
 
     def __init__(self, view: JobView) -> None:
         super().__init__(classes="job")
@@ -44,6 +63,22 @@ class JobCard(Vertical):
     def on_resize(self) -> None:
         """The bar fills the new width."""
         self.refresh_view()
+
+    def action_ask(self, what: str) -> None:
+        """Passes the wish on to the screen."""
+        self.post_message(self.Asked(self.view, what))
+
+    async def action_curve(self) -> None:
+        """Shows or hides the loss curve with its axes."""
+        from pipeline.figures import loss_figure
+
+        shown = self.query("FigurePlot")
+        if shown:
+            await shown.remove()
+        elif figure := loss_figure(self.view.losses):
+            from benlab_tui.widgets.plots import draw
+
+            await self.mount(await draw(figure))
 
     def refresh_view(self) -> None:
         """Draws the job as it is now."""

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from textual.widget import Widget
 
+    from pipeline.figures import Figure
+
 
 async def plot_of(result: dict[str, Any]) -> Widget | None:
     """The plot that fits this result, or None where it has none."""
     from pipeline.figures import figure_of
 
     figure = figure_of(result)
-    if figure is None:
-        return None
+    return None if figure is None else await draw(figure)
+
+
+async def draw(figure: Figure) -> Widget:
+    """The widget of a figure."""
     await asyncio.to_thread(_load)
     from benlab_tui.widgets.figure import FigurePlot
 

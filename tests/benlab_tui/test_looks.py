@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from benlab_tui.app import BenLabApp
+from benlab_tui.registry import find
+from benlab_tui.screens.help import Help
 from benlab_tui.watch import JobView
 from benlab_tui.widgets.job_card import JobCard
 from pipeline.chats import Chats
@@ -97,6 +99,28 @@ def test_a_running_and_a_finished_job(snap_compare, app, monkeypatch):
     assert snap_compare(app, terminal_size=(140, 40), run_before=jobs)
 
 
+async def test_a_job_card_shows_its_loss_curve_and_passes_its_keys_on(lab, engine, console):
+    view = JobView("train-1", "train")
+    for step in range(1, 20):
+        view.take(Metric("train", step, {"loss": 3.0 / step}))
+    lab.runs.mkdir()
+    (lab.runs / view.id).mkdir()
+    async with console(lab, engine) as (app, pilot):
+        card = JobCard(view)
+        await app.main.show_card(card)
+        card.focus()
+        await pilot.press("l")
+        await pilot.pause(0.5)
+        assert card.query("FigurePlot")
+        await pilot.press("p")
+        await pilot.pause(0.2)
+        assert (lab.runs / view.id / "pause").exists()
+        await pilot.press("p", "l")
+        await pilot.pause(0.3)
+        assert not (lab.runs / view.id / "pause").exists()
+        assert not card.query("FigurePlot")
+
+
 def test_an_experiment_card_with_its_plot(snap_compare, app):
     async def card(pilot):
         await still(pilot)
@@ -138,7 +162,7 @@ def test_completion_with_bounds(snap_compare, app):
 def test_help(snap_compare, app):
     async def opened(pilot):
         await still(pilot)
-        await pilot.press("f1")
+        pilot.app.push_screen(Help({"experiment": find("experiment", "console")}))
         await pilot.pause(0.5)
 
     assert snap_compare(app, terminal_size=(100, 30), run_before=opened)
