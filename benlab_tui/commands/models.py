@@ -21,8 +21,9 @@ async def models(context: Context, params: object) -> Value:
 
 
 def _lines(row: dict[str, Any]) -> list[str]:
-    first = f"{'●' if row['current'] else ' '} {row['version']}  {row['created']}  on {row['base']}"
-    lines = [first, f"    receipt {row['summary']}"]
+    first = f"{'●' if row['current'] else ' '} {row['version']}  {row['created']}  {row['target']}, on {row['base']}"
+    lineage = (f"run {row['run']}", f"recipe {row['recipe'] or 'none'}", f"data {row['data_sha256'][:12]}")
+    lines = [first, f"    {', '.join(lineage)}, physics {row['physics_version']}", f"    receipt {row['summary']}"]
     for kind, scores in (row["scores"] or {}).items():
         if isinstance(scores, dict) and isinstance(scores.get("tuned"), dict):
             lines.append(f"    {kind}: base {scores['base'].get('score')}, tuned {scores['tuned'].get('score')}")
