@@ -21,16 +21,20 @@ REASON = {
 
 
 def reading(words: Words, run: Run, result: Result) -> str:
-    """The evidence, copied in one order and judged, then the phase that follows from it.
+    """A decision list: each feature copied and judged, in one order, until one is high and names the phase.
 
-    The verdict comes last because a small model then reads it off the words that it has just written.
+    So that every word follows from the few before it, which is what a small model can do; where it had to weigh
+    all thirteen numbers at once, or three verdicts, it learned to copy them and guessed the phase.
     """
     judged = []
     for name in EVIDENCE:
         number = words.number(run, result, f"features.{name}")
-        judged.append(f"{name} {number} {words.verdict('level', [(run, result)], name)}")
+        level = words.verdict("level", [(run, result)], name)
+        judged.append(f"{name} {number} {level}")
+        if level == "high":
+            break
     phase = words.verdict("phase", [(run, result)])
-    return f"{', '.join(judged)}. Phase: {phase}, {REASON[phase]}."
+    return f"{', '.join(judged)}: {phase}, {REASON[phase]}."
 
 
 @kind("fingerprint")
