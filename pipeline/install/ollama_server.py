@@ -22,7 +22,10 @@ NO_ADAPTERS_FROM = (0, 34, 1)
 
 
 class OllamaServer:
-    """One server. Every method raises InstallError, which names the step that failed."""
+    """One server. Every method raises InstallError, which names the step that failed.
+
+    `answers`: something has answered there when it was asked for its version.
+    """
 
     def __init__(self, host: str) -> None:
         import httpx
@@ -30,6 +33,7 @@ class OllamaServer:
 
         self.url = address(host)
         self.is_remote = not is_loopback(self.url)
+        self.answers = False
         timeout = httpx.Timeout(READ_SECONDS, connect=5.0)
         self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=self.is_remote)
         self._client = Client(self.url, timeout=timeout, trust_env=self.is_remote)
@@ -43,6 +47,7 @@ class OllamaServer:
         """The server's version text. Raises InstallError where something else than Ollama answers."""
         with self._step("asking for the version"):
             response = self._http.get("/api/version", timeout=5.0)
+            self.answers = True
             try:
                 text = response.json()["version"] if response.status_code == 200 else None
             except (ValueError, KeyError, TypeError):

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
 
+from pipeline.chat.open import ollama_url
 from pipeline.errors import InstallError
 from pipeline.export.sources import adapter_and_base
 from pipeline.install.embedded import Job, install_embedded
+from pipeline.install.ollama import install_ollama, supported
+from pipeline.install.ollama_receipt import prove
+from pipeline.install.ollama_server import OllamaServer
 from pipeline.install.params import InstallParams
 from pipeline.install.registry import Registry, Version
 from pipeline.install.scores import newest_scores, warning
@@ -25,13 +29,18 @@ def run(lab: Lab, params: InstallParams) -> Iterator[Event]:
     """
     adapter, base = adapter_and_base(lab, params.adapter, params.base)
     job = Job(lab, params.name, adapter, base, load(lab), current_run(lab, "install"))
-    version = yield from install_embedded(job)
-    version = replace(version, scores=newest_scores(lab, adapter))
-    if moved_on := physics_warning(version):
-        yield Note(moved_on)
+    server = yield from _ollama_server(lab, params)
+    try:
+        version = yield from install_embedded(job)
+        version = replace(version, scores=newest_scores(lab, adapter))
+        if moved_on := physics_warning(version):
+            yield Note(moved_on)
+        if server is not None:
+            version = yield from _with_ollama(job, version, server)
+    finally:
+        if server is not None:
+            server.close()
     registry = Registry(lab, params.name)
-    if url := _ollama_target(lab, params):
-        version = yield from _with_ollama(job, version, url, params.target == "ollama")
     worse = "" if params.force else warning(version.scores)
     current = not worse or registry.current() is None
     if worse:
@@ -40,41 +49,36 @@ def run(lab: Lab, params: InstallParams) -> Iterator[Event]:
         point_ollama(version, params.name)
     registry.add(version, make_current=current)
     yield Progress("install", 3, 3, version.version)
-    value = {**asdict(version), "current": current, "warning": worse}
-    yield Result(value)
+    yield Result({**asdict(version), "current": current, "warning": worse})
 
 
-def _ollama_target(lab: Lab, params: InstallParams) -> str | None:
-    """The server to install on, too: the one asked for, or for "auto" one that answers on this machine."""
-    from pipeline.chat.http import is_loopback
-    from pipeline.chat.open import ollama_url
+def _ollama_server(lab: Lab, params: InstallParams) -> Generator[Event, None, OllamaServer | None]:
+    """The server to install on, too: the one asked for, or for "auto" one that answers on this machine.
 
+    It is asked before any work is done. One that was not asked for may be missing, which is no news, or too old.
+    """
     if params.target == "embedded":
         return None
-    url = ollama_url(lab, params.ollama_host)
-    return url if params.target == "ollama" or is_loopback(url) else None
-
-
-def _with_ollama(job: Job, version: Version, url: str, asked: bool) -> Generator[Event, None, Version]:
-    """The version with its Ollama side. A server that was not asked for may be missing, or too old."""
-    from pipeline.install.ollama import install_ollama, supported
-    from pipeline.install.ollama_receipt import prove
-    from pipeline.install.ollama_server import OllamaServer
-
-    server = OllamaServer(url)
+    server = OllamaServer(ollama_url(lab, params.ollama_host))
+    if server.is_remote and params.target != "ollama":
+        return None
     try:
-        try:
-            supported(server)
-        except InstallError as error:
-            if asked:
-                raise
-            yield Note(f"ben-lab is embedded only: {error}")
-            return version
-        facts = yield from install_ollama(job, version, server)
-        receipt = yield from prove(job, version, server)
-        return replace(version, target="embedded+ollama", ollama={**facts, "receipt": receipt})
-    finally:
+        supported(server)
+    except InstallError as error:
         server.close()
+        if params.target == "ollama":
+            raise
+        if server.answers:
+            yield Note(f"{params.name} is embedded only: {error}")
+        return None
+    return server
+
+
+def _with_ollama(job: Job, version: Version, server: OllamaServer) -> Generator[Event, None, Version]:
+    """The version with its Ollama side, proven by a receipt of its own."""
+    facts = yield from install_ollama(job, version, server)
+    receipt = yield from prove(job, version, server)
+    return replace(version, target="embedded+ollama", ollama={**facts, "receipt": receipt})
 
 
 def _keep(version: Version) -> str:

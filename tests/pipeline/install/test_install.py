@@ -48,9 +48,11 @@ def manifest(lab: Lab, **changes: Any) -> None:
 
 
 def test_a_version_is_published_with_receipt_and_lineage_and_a_failed_one_keeps_it(
-    trained: Lab, quick: None, monkeypatch: pytest.MonkeyPatch
+    trained: Lab, quick: None, contract: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    events = list(run(trained, InstallParams(target="embedded")))
+    too_old = contract(version="0.5.4").url
+    events = list(run(trained, InstallParams(ollama_host=too_old)))
+    assert any("embedded only: Ollama 0.5.4" in event.text for event in events if isinstance(event, Note))
     registry = Registry(trained)
     current = registry.current()
     assert current and current.version == "ben-lab:20260101-000000-train-test" and current.target == "embedded"
