@@ -67,7 +67,7 @@ def ollama_url(lab: Lab, host: str | None = None) -> str:
     """The Ollama server's address: `host`, else [chat] ollama_host, else $OLLAMA_HOST, else 127.0.0.1:11434."""
     from pipeline.chat.http import address
 
-    return address(host or _configured(lab, "ollama_host") or os.environ.get("OLLAMA_HOST") or DEFAULT_HOST)
+    return address(host or configured(lab, "chat", "ollama_host") or os.environ.get("OLLAMA_HOST") or DEFAULT_HOST)
 
 
 def defaults_of(modelfile: Modelfile) -> ChatOptions:
@@ -82,8 +82,10 @@ def defaults_of(modelfile: Modelfile) -> ChatOptions:
     return ChatOptions(**values, stop=tuple(stop) if isinstance(stop, list) else ())
 
 
-def _configured(lab: Lab, key: str) -> str | None:
-    value = lab.config().get("chat", {}).get(key)
+def configured(lab: Lab, table: str, key: str) -> str | None:
+    """A text in benlab.toml, or None where it is missing, empty or no text."""
+    section = lab.config().get(table)
+    value = section.get(key) if isinstance(section, dict) else None
     return value if isinstance(value, str) and value else None
 
 
@@ -134,7 +136,7 @@ def base_name(lab: Lab) -> str:
     from pipeline.install.registry import Registry
 
     current = Registry(lab).current()
-    return current.base if current else str(lab.config().get("train", {}).get("base", "smollm2"))
+    return current.base if current else configured(lab, "train", "base") or "smollm2"
 
 
 def _embedded(lab: Lab, model: str, modelfile: Modelfile) -> EmbeddedEngine:
@@ -192,8 +194,8 @@ def _not_here(model: str, registry: Any) -> str:
 def _openai(lab: Lab, model: str, modelfile: Modelfile) -> ChatEngine:
     from pipeline.chat.openai import OpenAIEngine
 
-    url = _configured(lab, "url")
+    url = configured(lab, "chat", "url")
     if not url:
         raise ChatError('no server is named for url: models: set [chat] url = "http://HOST:PORT/v1" in benlab.toml')
-    key = os.environ.get(_configured(lab, "key_env") or "OPENAI_API_KEY", "")
+    key = os.environ.get(configured(lab, "chat", "key_env") or "OPENAI_API_KEY", "")
     return OpenAIEngine(url, model, key=key, defaults=defaults_of(modelfile), system=modelfile.system)

@@ -35,7 +35,11 @@ class Agreement:
 
 
 class Reference:
-    """The base with its adapter as training built it."""
+    """The base with its adapter as training built it.
+
+    `same_weights`: it computes with the served file's own weights. transformers reads no phi2 GGUF, so there the
+    safetensors that were trained on stand in, and the file's quantisation is a part of every difference.
+    """
 
     def __init__(self, lab: Lab, base: Base, adapter: Path) -> None:
         import psutil
@@ -44,17 +48,22 @@ class Reference:
 
         from pipeline.train.model import load_model, load_tokenizer
 
-        self.base = base
-        self.tokenizer = load_tokenizer(lab, base)
+        self.base = _readable(lab, base, adapter)
+        self.same_weights = self.base is base
+        self.tokenizer = load_tokenizer(lab, self.base)
         # A base on disk has at least half a byte a parameter, and float32 takes four.
         room = psutil.virtual_memory().available > 9 * base.size
         self.dtype = torch.float32 if room else torch.bfloat16
-        model = load_model(lab, base, self.dtype)
+        model = load_model(lab, self.base, self.dtype)
         try:
             self._model: Any = PeftModel.from_pretrained(model, adapter).eval()
         except (RuntimeError, ValueError, OSError) as error:
             text = " ".join(str(error).split())[:200]
             raise InstallError(f"the adapter in {adapter} does not go on {base.name} ({text}): train again") from error
+
+    def __str__(self) -> str:
+        weights = "the same weights" if self.same_weights else "the safetensors it was trained on"
+        return f"transformers + peft, {str(self.dtype).removeprefix('torch.')}, {weights}"
 
     def prompt_tokens(self, messages: Sequence[Message]) -> list[int]:
         """The prompt's token ids, made as training makes them."""
@@ -81,3 +90,13 @@ class Reference:
     def text(self, tokens: Sequence[int]) -> str:
         """The tokens as text."""
         return self.tokenizer.decode(list(tokens), skip_special_tokens=True)
+
+
+def _readable(lab: Lab, base: Base, adapter: Path) -> Base:
+    """The served base, or what stands in for it. Raises BaseError where that is not here."""
+    if base.architecture != "phi2":
+        return base
+    from pipeline.bases import locate
+    from pipeline.export.sources import trained_on
+
+    return locate(lab, str(trained_on(adapter).get("name", base.name)))

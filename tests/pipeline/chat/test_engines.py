@@ -298,6 +298,12 @@ def test_what_is_not_on_this_machine_is_remote(lab: Lab) -> None:
     assert ollama_url(lab) == "http://one:1" and ollama_url(lab, "two:2") == "http://two:2"
 
 
+@pytest.mark.parametrize("text", ["chat = 3\n", "[chat]\nollama_host = 5\n", "[chat]\nollama_host = ''\n"])
+def test_settings_of_another_kind_are_passed_over(text: str, lab: Lab) -> None:
+    lab.config_path.write_text(text)
+    assert ollama_url(lab) == "http://127.0.0.1:9"
+
+
 def test_importing_chat_loads_nothing_heavy(tmp_path: Path) -> None:
     import subprocess
     import sys

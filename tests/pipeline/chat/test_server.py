@@ -110,6 +110,16 @@ def test_it_dies_with_a_parent_that_is_killed(base: Base) -> None:
     assert psutil.wait_procs([child], timeout=10)[1] == []
 
 
+def test_paths_with_spaces_and_quotes_are_only_paths(base: Base, adapter_gguf: Path, tmp_path: Path) -> None:
+    folder = tmp_path / 'it\'s a "lab"; $(touch x)'
+    folder.mkdir()
+    (folder / "b ase.gguf").symlink_to(base.path)
+    (folder / "ada pter.gguf").symlink_to(adapter_gguf)
+    files = folder / "b ase.gguf", [folder / "ada pter.gguf"]
+    with EmbeddedServer.start(*files, parallel=1, context=256, log=folder / "l og") as server:
+        assert server.complete("<|im_start|>user\nHi<|im_end|>\n", n_predict=2)["tokens_predicted"] == 2
+
+
 def test_closing_ends_the_child(base: Base) -> None:
     server = EmbeddedServer.start(base, parallel=1, context=256)
     child = child_of(server)

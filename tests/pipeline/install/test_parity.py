@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from pipeline.bases import Base
 from pipeline.chat import EmbeddedServer
 from pipeline.install import receipt
-from pipeline.install.receipt import Receipt, with_end
+from pipeline.install.receipt import Answer, Receipt, with_end
 from pipeline.install.reference import Reference
 from pipeline.lab import Lab
 from pipeline.modelfile import load
@@ -117,3 +118,33 @@ def _scaled(source: Path, target: Path, factor: float) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     return target
+
+
+def _answer(**changes: Any) -> Answer:
+    row: dict[str, Any] = {
+        "prompt": "p", "served": "s", "trained": "s", "base": "b", "tokens": 10, "agreeing": 10, "gap": 0.0,
+        "worst_gap": 0.0, "prompt_equal": True, "changed_by_adapter": True,
+    }  # fmt: skip
+    return Answer(**row | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"prompt_equal": False}, "prompt parity: 1 of 1"),
+        ({"agreeing": 8}, "8 of 10 tokens, fewer than 90%"),
+        ({"gap": 0.5}, "0.050 logits behind on average"),
+        ({"worst_gap": 3.0}, "3.00 logits behind"),
+        ({"changed_by_adapter": False}, "changes no answer"),
+    ],
+)
+def test_each_bound_is_said_and_other_weights_have_no_bound_on_agreement(changes: Any, words: str) -> None:
+    facts: dict[str, Any] = {
+        "engine": "e", "base_precision": "Q4_1", "reference": "r", "tokens_per_second": 1.0,
+        "first_token_seconds": 0.1, "start_seconds": 0.2,
+    }  # fmt: skip
+    made = receipt.summarize([_answer(**changes)], same_weights=True, **facts)
+    assert made.passed == (not words) and words in "; ".join(made.failures)
+    other = receipt.summarize([_answer(**changes)], same_weights=False, **facts)
+    assert other.passed == (not made.failures or made.failures[0].startswith("greedy"))
