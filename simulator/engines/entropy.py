@@ -26,6 +26,21 @@ def squared_spectrum(cross: Floats) -> Floats:
     return np.clip(1.0 - np.linalg.eigvalsh(gram)[:, ::-2], 0.0, 1.0)
 
 
+def pair_spectrum(legs: Floats) -> Floats:
+    """nu**2 of the modes that a cut entangles, each mode twice, (batch, pairs), from one side's legs of the pairs.
+
+    `legs` (batch, rows, 2 pairs) holds where the first and then the second members of the pairs lie
+    on that side. A pair's two legs are one complex mode; the overlaps of these modes on one side
+    have eigenvalues (1 +- nu)/2 (Klich, J. Phys. A 39, L85 (2006)).
+    """
+    pairs = legs.shape[2] // 2
+    gram = legs.transpose(0, 2, 1) @ legs
+    overlap = np.empty((len(legs), pairs, pairs), dtype=np.complex128)
+    overlap.real = gram[:, :pairs, :pairs] + gram[:, pairs:, pairs:]
+    overlap.imag = gram[:, :pairs, pairs:] - gram[:, pairs:, :pairs]
+    return np.clip((1.0 - np.linalg.eigvalsh(overlap)) ** 2, 0.0, 1.0)
+
+
 def von_neumann(squared: Floats) -> Floats:
     """Entropy in bits, (batch,), of modes with these nu**2."""
     rare = (1.0 - squared) / (2.0 * (1.0 + np.sqrt(squared)))

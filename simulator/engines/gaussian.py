@@ -10,15 +10,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simulator.engines import entropy, majorana, pfaffian
+from simulator.engines import cuts, majorana, pfaffian
 from simulator.engines.circuit import TIME_STEP, Floats, couplings
 from simulator.engines.observables import Observables, anchors, middle
 
-_CHUNK_BYTES = 2**21
+_CHUNK_BYTES = 2**20
 
 
 def chunk_size(phase: str, size: int) -> int:
-    """Circuits followed together: frames of about two megabytes stay in the cache and bound the memory."""
+    """Circuits followed together: frames of about a megabyte stay in the cache and bound the memory."""
     modes = 2 * (size + majorana.ancillas(phase))
     return max(1, _CHUNK_BYTES // (8 * modes * modes))
 
@@ -56,8 +56,7 @@ def _follow(
             majorana.rotate(frame, gates)
             majorana.spread_support(support, gates)
             majorana.pull_back(spins, gates)
-            squared = entropy.squared_spectrum(majorana.across(frame, support, cut))
-            layers[:active, depth - 1] = entropy.von_neumann(squared)
+            layers[:active, depth - 1] = cuts.entropies(frame, support, cut)[0]
         wanted = [row for row in range(active) if depth in requests[row][1]]
         if wanted:
             chosen = slice(None) if len(wanted) == active else wanted
@@ -82,7 +81,7 @@ def _measure(
     extra = majorana.ancillas(phase)
     gamma = majorana.covariance(frame)
     first = 2 * extra
-    cuts, renyi = _cut_entropies(gamma, support, size, extra)
+    by_cut = [cuts.entropies(frame, support, 2 * (cut + extra), gamma) for cut in range(1, size)]
     a, b = anchors(size)
     segment = gamma[:, first + 2 * a + 1 : -1, first + 2 * a + 1 : -1]
     if extra:
@@ -95,8 +94,8 @@ def _measure(
     members = first + np.sort(np.concatenate([odd, even]))
     return Observables(
         layer_entropy=layers,
-        cut_entropy=cuts,
-        middle_renyi=renyi,
+        cut_entropy=np.stack([entropy for entropy, _ in by_cut], axis=1),
+        middle_renyi=by_cut[middle(size) - 1][1],
         up_z=np.clip(up, -1.0, 1.0),
         x=np.diagonal(gamma[:, first::2, first + 1 :: 2], axis1=1, axis2=2),
         zz=np.diagonal(gamma[:, first + 1 : -1 : 2, first + 2 :: 2], axis1=1, axis2=2),
@@ -125,19 +124,6 @@ def _far_correlations(segment: Floats, reach: int | None) -> Floats:
     found = np.zeros((len(segment), distances))
     found[:, :near] = pfaffian.leading_magnitudes(segment[:, : 2 * near, : 2 * near])
     return found
-
-
-def _cut_entropies(gamma: Floats, support: majorana.Mask, size: int, extra: int) -> tuple[Floats, Floats]:
-    """Entropies of all n-1 cuts and the Renyi-2 entropy of the middle one."""
-    cuts = np.empty((len(gamma), size - 1))
-    renyi = np.empty(len(gamma))
-    for cut in range(1, size):
-        _, left, right = majorana.crossing(support, 2 * (cut + extra))
-        squared = entropy.squared_spectrum(gamma[:, left[:, None], right])
-        cuts[:, cut - 1] = entropy.von_neumann(squared)
-        if cut == middle(size):
-            renyi = entropy.renyi_two(squared)
-    return cuts, renyi
 
 
 def _spread(spins: Floats) -> Floats:

@@ -78,15 +78,17 @@ def crossing(support: Mask, cut: int) -> tuple[Indices, Indices, Indices]:
     return np.flatnonzero(pairs), np.flatnonzero(touched[:cut]), cut + np.flatnonzero(touched[cut:])
 
 
-def across(frame: Floats, support: Mask, cut: int) -> Floats:
-    """The covariance block between the two sides of a cut, (batch, left, right), without its zero rows."""
-    pairs, left, right = crossing(support, cut)
-    half = frame.shape[2] // 2
-    columns = np.concatenate([pairs, half + pairs])
-    turned = np.concatenate([half + pairs, pairs])
-    sign = np.repeat([1.0, -1.0], len(pairs))
-    above = frame[:, left[:, None], columns] * sign
-    return above @ frame[:, right[:, None], turned].transpose(0, 2, 1)
+def legs(frame: Floats, rows: Indices, pairs: Indices) -> Floats:
+    """Where the first, then the second members of some pairs lie among some Majoranas: (batch, rows, 2 pairs)."""
+    return frame[:, rows[:, None], np.concatenate([pairs, frame.shape[2] // 2 + pairs])]
+
+
+def covariance_block(frame: Floats, rows: Indices, columns: Indices, pairs: Indices) -> Floats:
+    """Gamma between two sets of Majoranas, where no pairs but these touch both."""
+    above, below = legs(frame, rows, pairs), legs(frame, columns, pairs)
+    count = len(pairs)
+    crossed = np.concatenate([below[:, :, count:], -below[:, :, :count]], axis=2)
+    return above @ crossed.transpose(0, 2, 1)
 
 
 def layer_gates(phase: str, size: int, strengths: Couplings, step: float = TIME_STEP) -> list[Gate]:
