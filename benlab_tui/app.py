@@ -7,9 +7,11 @@ import contextlib
 import gc
 import signal
 import sys
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 
 from benlab_tui.lock import ConsoleLock
@@ -18,6 +20,8 @@ from benlab_tui.store import open_chats
 from pipeline.errors import LabError
 
 if TYPE_CHECKING:
+    from textual.screen import Screen
+
     from benlab_tui.control.engines import Opener
     from pipeline.lab import Lab
 
@@ -62,6 +66,12 @@ class BenLabApp(App[None]):
                 loop.add_signal_handler(number, self.exit)
         if self._problem:
             self.notify(self._problem, severity="warning", markup=False, timeout=20)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: textual's own, and every slash command, put into the prompt to be completed."""
+        yield from super().get_system_commands(screen)
+        for name, command in self.main.known_commands().items():
+            yield SystemCommand(f"/{name}", command.summary, partial(self.main.begin, f"/{name} "))
 
     async def on_exit_app(self) -> None:
         """However the console ends: what has come of an answer is kept first."""

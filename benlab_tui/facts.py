@@ -19,7 +19,8 @@ def facts(lab: Lab) -> dict[str, str]:
         "base": ", ".join(bases(lab)) or "none: /pull smollm2",
         "data": _lines(lab),
         "adapter": "trained" if (lab.adapter_dir / "adapter_config.json").is_file() else "none: /train",
-        "ben-lab": _version(lab) or "not installed: /install",
+        "ben-lab": _version(lab).removeprefix("ben-lab:") or "not installed: /install",
+        "receipt": _receipt(lab),
         "runs": f"{_experiments(lab):,} experiments",
     }
 
@@ -38,6 +39,18 @@ def _version(lab: Lab) -> str:
         record = json.loads((lab.models / "ben-lab" / "registry.json").read_text(encoding="utf-8"))
         return str(record.get("current") or "")
     except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _receipt(lab: Lab) -> str:
+    """Whether the version in use was shown to answer as it was trained."""
+    try:
+        record = json.loads((lab.models / "ben-lab" / "registry.json").read_text(encoding="utf-8"))
+        current = next(version for version in record["versions"] if version["version"] == record["current"])
+        receipt = current["receipt"]
+        equal = f"{receipt['tokens_agreeing']} of {receipt['tokens']} tokens agree"
+        return f"✓ {equal}" if receipt["passed"] else f"✗ failed, {equal}"
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):
         return ""
 
 

@@ -31,7 +31,14 @@ _STEPS = [
         kind UNINDEXED, source UNINDEXED, title, text, tokenize='porter unicode61'
     );
     CREATE TABLE passages_seen (source TEXT PRIMARY KEY, mark TEXT NOT NULL);
+    """,
     """
+    DROP TABLE passages;
+    DELETE FROM passages_seen;
+    CREATE VIRTUAL TABLE passages USING fts5 (
+        kind UNINDEXED, source UNINDEXED, title, text, aliases, tokenize='porter unicode61'
+    );
+    """,
 ]
 _COMMON_WORDS = (
     "a an and are as at be by can do does for from has have how i in is it its me of on or run say tell that the "
@@ -72,18 +79,25 @@ def search(lab: Lab, query: str, limit: int = PASSAGES) -> list[Passage]:
     with _index(lab) as conn:
         _refresh(conn, lab)
         rows = conn.execute(
-            "SELECT kind, source, title, text FROM passages WHERE passages MATCH ? ORDER BY bm25(passages, 0, 0, 4, 1) "
-            "LIMIT ?",
-            (words, limit),
+            "SELECT kind, source, title, text FROM passages WHERE passages MATCH ? "
+            "ORDER BY bm25(passages, 0, 0, 4, 1, 2) LIMIT ?",
+            (words, 4 * limit),
         ).fetchall()
-    return [Passage(row[0], row[1], row[2], row[3][:LONGEST_PASSAGE]) for row in rows]
+    asked = f" {' '.join(_plain(query))} "
+    # A term that the question names whole comes first: bm25 alone prefers longer entries that repeat it.
+    rows.sort(key=lambda row: f" {' '.join(_plain(row[2]))} " not in asked)
+    return [Passage(row[0], row[1], row[2], row[3][:LONGEST_PASSAGE]) for row in rows[:limit]]
 
 
 def expression(query: str) -> str:
     """Any of the query's telling words, as an FTS5 expression that cannot be a syntax error."""
-    words = ["".join(char if char.isalnum() else " " for char in word) for word in query.lower().split()[:60]]
-    telling = [word for part in words for word in part.split() if word not in _COMMON and len(word) > 1]
+    telling = [word for word in _plain(query) if word not in _COMMON and len(word) > 1]
     return " OR ".join(f'"{word}"' for word in dict.fromkeys(telling))
+
+
+def _plain(text: str) -> list[str]:
+    """At most 100 words, letters and digits alone."""
+    return "".join(char if char.isalnum() else " " for char in text[:4000].lower()).split()[:100]
 
 
 @contextmanager
@@ -124,8 +138,8 @@ def _add_glossary(conn: sqlite3.Connection) -> None:
     from pipeline.data.glossary import entries
 
     conn.execute("DELETE FROM passages WHERE kind = 'glossary'")
-    rows = [("glossary", e.key, " ".join([e.term, *e.aliases]), e.text) for e in entries()]
-    conn.executemany("INSERT INTO passages VALUES (?, ?, ?, ?)", rows)
+    rows = [("glossary", e.key, e.term, e.text, " ".join(e.aliases)) for e in entries()]
+    conn.executemany("INSERT INTO passages VALUES (?, ?, ?, ?, ?)", rows)
     _mark(conn, "glossary", _GLOSSARY_VERSION)
 
 
@@ -136,7 +150,9 @@ def _add_experiments(conn: sqlite3.Connection, last: int) -> None:
     for row in rows:
         result = json.loads(row["result"])
         conn.execute("DELETE FROM passages WHERE kind = 'experiment' AND source = ?", (row["id"],))
-        conn.execute("INSERT INTO passages VALUES ('experiment', ?, ?, ?)", (row["id"], _title(result), _words(result)))
+        conn.execute(
+            "INSERT INTO passages VALUES ('experiment', ?, ?, ?, '')", (row["id"], _title(result), _words(result))
+        )
         last = row["rowid"]
     if rows:
         _mark(conn, "experiments", str(last))
@@ -161,7 +177,8 @@ def _add_report(conn: sqlite3.Connection, path: Path, mark: str) -> None:
         title, _, body = part.partition("\n")
         if body.strip():
             conn.execute(
-                "INSERT INTO passages VALUES ('report', ?, ?, ?)", (path.name, title.strip("# "), body.strip()[:4000])
+                "INSERT INTO passages VALUES ('report', ?, ?, ?, '')",
+                (path.name, title.strip("# "), body.strip()[:4000]),
             )
     _mark(conn, path.name, mark)
 

@@ -37,7 +37,7 @@ async def compare(context: Any, params: CompareParams) -> Value:
 
     screen = context.screen
     names = (_SAME.get(params.first, params.first), _SAME.get(params.second, params.second))
-    winner = await screen.app.push_screen_wait(Compare(screen.lab, screen.engines.open, names, params.prompt))
+    winner = await screen.app.push_screen_wait(Compare(screen.lab, screen.engines.open_pair, names, params.prompt))
     if winner is None:
         return {"summary": "no winner was kept"}
     return {"winner": winner, "summary": f"{winner} was preferred; kept in data/preferences.jsonl"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ChatError, PipelineError
@@ -54,9 +55,25 @@ class Engines:
                 self._engine = await self._open()
             return self._engine
 
-    async def open(self, model: str) -> ChatEngine:
-        """A further engine (for a comparison); the caller closes it."""
-        return await self._opener(self._lab, model)
+    async def open_pair(self, models: Sequence[str]) -> list[ChatEngine]:
+        """Engines for a comparison, on one server where they share the base; the caller closes them.
+
+        Raises PipelineError.
+        """
+        if self._opener is open_engine:
+            from pipeline.chat import open_side_by_side
+
+            with contextlib.suppress(ChatError):
+                return list(await open_side_by_side(self._lab, models))
+        engines: list[ChatEngine] = []
+        try:
+            for model in models:
+                engines.append(await self._opener(self._lab, model))
+        except PipelineError:
+            for engine in engines:
+                await engine.aclose()
+            raise
+        return engines
 
     async def switch(self, model: str) -> None:
         """Closes the engine; the next `get` opens this model."""

@@ -50,6 +50,8 @@ def plain(value: dict[str, Any]) -> str:
     """A result without words of its own: a line a value, lists counted."""
     lines = []
     for key, item in value.items():
+        if item in (None, "", [], {}):
+            continue
         if isinstance(item, list) and item and isinstance(item[0], list | dict):
             item = f"{len(item)} entries"
         elif isinstance(item, dict):
@@ -68,5 +70,9 @@ async def _show(screen: Sending, written: str, value: dict[str, Any]) -> None:
         await screen.show_experiment(value)
     elif written:
         screen.keep("assistant", written, kind="command")
+    elif "receipt" in value:
+        from benlab_tui.receipts import describe
+
+        await screen.answer(describe(value))
     elif value:
         await screen.answer(as_text(value) if "summary" in value or "text" in value else plain(value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, ClassVar
 
@@ -33,7 +33,11 @@ class Compare(ModalScreen[str | None]):
     ]
 
     def __init__(
-        self, lab: Lab, opener: Callable[[str], Awaitable[ChatEngine]], names: tuple[str, str], prompt: str
+        self,
+        lab: Lab,
+        opener: Callable[[Sequence[str]], Awaitable[list[ChatEngine]]],
+        names: tuple[str, str],
+        prompt: str,
     ) -> None:
         super().__init__()
         self._lab, self._open, self._names, self._prompt = lab, opener, names, prompt
@@ -51,21 +55,25 @@ class Compare(ModalScreen[str | None]):
             yield Static("1 or 2 keeps the better answer, esc closes", classes="hint", markup=False)
 
     def on_mount(self) -> None:
-        """One after the other: side by side they would slow each other down."""
+        """Both stream at once."""
         self.run_worker(self._ask_both(), exit_on_error=False)
 
     async def _ask_both(self) -> None:
-        for index, name in enumerate(self._names):
-            try:
-                await self._ask(index, name)
-            except PipelineError as error:
-                self._turns[index].feed(f"*{inert(str(error))}*")
-                await self._turns[index].finish()
+        try:
+            engines = await self._open(self._names)
+        except PipelineError as error:
+            self._turns[0].feed(f"*{inert(str(error))}*")
+            await self._turns[0].finish()
+            return
+        try:
+            await asyncio.gather(*(self._ask(index, engine) for index, engine in enumerate(engines)))
+        finally:
+            for engine in reversed(engines):
+                await engine.aclose()
 
-    async def _ask(self, index: int, name: str) -> None:
+    async def _ask(self, index: int, engine: ChatEngine) -> None:
         from pipeline.chat.events import Delta, Done
 
-        engine = await self._open(name)
         turn = self._turns[index]
         try:
             async with aclosing(engine.chat([{"role": "user", "content": self._prompt}])) as events:
@@ -75,8 +83,9 @@ class Compare(ModalScreen[str | None]):
                     elif isinstance(event, Done):
                         await turn.finish(engine=engine.label, tokens_per_second=event.tokens_per_second)
                         self._ready[index] = True
-        finally:
-            await engine.aclose()
+        except PipelineError as error:
+            turn.feed(f"*{inert(str(error))}*")
+            await turn.finish()
 
     async def action_pick(self, index: int) -> None:
         """Keeps the choice, once both have answered."""

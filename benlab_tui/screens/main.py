@@ -115,7 +115,17 @@ class MainScreen(Sending):
         """What may follow in a slash line."""
         from benlab_tui.suggest import suggest
 
-        return suggest(line, self._commands or self._load_commands())
+        return suggest(line, self.known_commands())
+
+    def known_commands(self) -> dict[str, Command]:
+        """The console's commands by name."""
+        return self._commands or self._load_commands()
+
+    def begin(self, line: str) -> None:
+        """Puts the start of a line into the prompt."""
+        prompt = self.query_one(Prompt)
+        prompt.put(line)
+        prompt.focus()
 
     async def action_stop(self) -> None:
         """Esc: closes the list, else stops the answer, else asks whether to cancel the newest job."""
@@ -136,7 +146,7 @@ class MainScreen(Sending):
         """F1: keys, commands and first steps."""
         from benlab_tui.screens.help import Help
 
-        self.app.push_screen(Help(self._commands or self._load_commands()))
+        self.app.push_screen(Help(self.known_commands()))
 
     def action_models(self) -> None:
         """F2: which model answers."""

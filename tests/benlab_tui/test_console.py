@@ -218,6 +218,11 @@ async def test_the_palette_opens_and_the_lab_pane_follows_the_width(lab, engine,
         await pilot.press("ctrl+l", "ctrl+p")
         await pilot.pause(0.3)
         assert type(app.screen).__name__ == "CommandPalette"
+        await pilot.press(*"/rag")
+        await pilot.pause(0.5)
+        await pilot.press("enter")
+        await pilot.pause(0.3)
+        assert app.main.query_one(Prompt).text == "/rag "
 
 
 async def test_a_megabyte_in_one_paste_is_a_mark_and_refused_in_one_sentence(lab, engine, console):

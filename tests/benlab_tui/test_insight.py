@@ -127,6 +127,7 @@ async def test_compare_shows_two_models_and_a_key_keeps_the_winner(lab, console,
         await pilot.pause(0.5)
         row = json.loads(judgements.preferences_path(lab).read_text())
         assert (row["prompt"], row["chosen"], row["rejected"]) == ("what is TRI?", "right answer", "left answer")
+        assert engine.closed
         assert row["models"] == ["ben-lab", "base"]
 
 

@@ -14,7 +14,8 @@ def test_a_term_an_experiment_and_a_report_are_found(lab):
         result = simulator.run_now("run_phase", notebook, phase_type="spt_cluster", system_size=8, depth=3, seed=7)
     (lab.root / "reports").mkdir()
     (lab.root / "reports" / "monday.md").write_text("# Monday\n\n## Zebra chain\n\nThe zebra chain drifts least.\n")
-    assert search(lab, "What does TRI measure?")[0].kind == "glossary"
+    first = search(lab, "What does TRI measure?")[0]
+    assert (first.kind, first.source) == ("glossary", "tri")
     found = [passage for passage in search(lab, "spt_cluster system_size 8 seed 7", 5) if passage.kind == "experiment"]
     assert found[0].source == result["experiment_id"]
     report = search(lab, "the zebra chain")[0]
