@@ -18,6 +18,8 @@ import sys
 import time
 from pathlib import Path
 
+# This folder has a simulator.py of its own: the packages of the repository come first.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
 TRL = "trl==1.16.0"
 SEED, RANK, ALPHA, RATE = 0, 16, 32, 5e-4
 

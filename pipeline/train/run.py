@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -153,7 +154,8 @@ def _prepare(
     torch.manual_seed(params.seed)
     if params.threads:
         torch.set_num_threads(params.threads)
-    device = PartialState().device
+    # Several processes without a GPU, as clusters start them, is something accelerate has to be told.
+    device = PartialState(cpu="RANK" in os.environ and not torch.cuda.is_available()).device
     dtype, why = precision.choose(recipe.precision, device)
     yield Note(f"computing on {device} in {why}")
     model = load_model(lab, base, dtype, params.load_in_4bit).to(device)

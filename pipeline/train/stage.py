@@ -56,7 +56,7 @@ def _worker(lab: Lab, folder: Path, params: TrainParams, micro: int) -> Generato
     Ours is its process group, so that a kill of the job takes both; and where only we die, the
     broken pipe ends it at its next event.
     """
-    command = [sys.executable, "-m", "pipeline.train.worker", "--lab", str(lab.root), "--run", str(folder)]
+    command = [sys.executable, "-m", "pipeline.train.worker", "--lab", str(lab.root), "--folder", str(folder)]
     command += ["--micro", str(micro), "--params", params.model_dump_json(exclude_none=True)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=_environment())
     assert child.stdout is not None

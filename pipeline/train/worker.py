@@ -1,4 +1,4 @@
-"""The process that trains: `python -m pipeline.train.worker --lab DIR --run DIR --params JSON`.
+"""The process that trains: `python -m pipeline.train.worker --lab DIR --folder DIR --params JSON`.
 
 The stage `train` starts it and passes its events on. It is a process of its own so that the stage stays
 small, and outlives a kill of the kernel for memory. Several GPUs: it starts itself once a GPU.
@@ -25,7 +25,7 @@ def main() -> int:
     """Trains as the command line says; prints one event a line."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.train.worker")
     parser.add_argument("--lab", required=True)
-    parser.add_argument("--run", required=True)
+    parser.add_argument("--folder", required=True)
     parser.add_argument("--params", required=True)
     parser.add_argument("--micro", type=int, default=0, help="the largest micro-batch")
     options = parser.parse_args()
@@ -34,12 +34,12 @@ def main() -> int:
         os.environ["OMP_NUM_THREADS"] = str(params.threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    control = Control(Path(options.run))
+    control = Control(Path(options.folder))
     control.listen()
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # what libraries print goes to the log
     try:
-        for event in _events(Lab(Path(options.lab)), Path(options.run), params, control, options.micro):
+        for event in _events(Lab(Path(options.lab)), Path(options.folder), params, control, options.micro):
             if os.environ.get("RANK", "0") == "0":
                 stream.write(to_line(event) + "\n")
         return 0
