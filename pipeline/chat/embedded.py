@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall
-from pipeline.chat.http import READ_SECONDS, broken, error_text, sse
+from pipeline.chat.http import READ_SECONDS, broken, error_text, sse, tls_for
 from pipeline.chat.server import EmbeddedServer
 from pipeline.chat.tools import ToolReader, in_words, with_tools_in_words
 from pipeline.errors import ChatError
@@ -97,7 +97,11 @@ class EmbeddedEngine:
         if self._client is None:
             timeout = httpx.Timeout(READ_SECONDS, connect=5.0)
             self._client = httpx.AsyncClient(
-                base_url=self.server.base_url, headers=self.server.headers, timeout=timeout, trust_env=False
+                base_url=self.server.base_url,
+                headers=self.server.headers,
+                timeout=timeout,
+                trust_env=False,
+                verify=tls_for(self.server.base_url),
             )
         return self._client
 

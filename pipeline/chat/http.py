@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import ChatError
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 READ_SECONDS = 600.0
@@ -32,6 +34,16 @@ def address(host: str, default_port: int = 11434) -> str:
         url = url.copy_with(port=default_port)
     # A server may be told to listen on every interface; one asks it on the loopback.
     return str(url.copy_with(host="127.0.0.1") if url.host in ("0.0.0.0", "::") else url).rstrip("/")  # noqa: S104
+
+
+def tls_for(url: str) -> ssl.SSLContext | bool:
+    """httpx's `verify` for that address: the usual certificates for https, none for http.
+
+    Reading the machine's certificates takes 40 ms, which the first word of a chat would wait for.
+    """
+    import ssl
+
+    return True if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def is_loopback(url: str) -> bool:

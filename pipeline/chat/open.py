@@ -93,14 +93,16 @@ async def _ollama(url: str, model: str, modelfile: Modelfile, lab: Lab) -> Ollam
     """An engine on that server, or None where it does not answer as Ollama or does not list the model."""
     import httpx
 
-    from pipeline.chat.http import is_loopback
+    from pipeline.chat.http import is_loopback, tls_for
     from pipeline.chat.ollama import OllamaEngine
 
     wanted = await asyncio.to_thread(_ollama_name, lab, model, url)
     if wanted is None:
         return None
     try:
-        async with httpx.AsyncClient(timeout=_LOOK_SECONDS, trust_env=not is_loopback(url)) as client:
+        async with httpx.AsyncClient(
+            timeout=_LOOK_SECONDS, trust_env=not is_loopback(url), verify=tls_for(url)
+        ) as client:
             listed = (await client.get(f"{url}/api/tags")).json()["models"]
             names = {str(entry.get("model") or entry.get("name")) for entry in listed}
             if not names & {wanted, f"{wanted}:latest"}:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall
-from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, sse
+from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, sse, tls_for
 from pipeline.errors import ChatError
 
 
@@ -72,7 +72,9 @@ class OpenAIEngine:
         self.defaults = defaults or ChatOptions()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         timeout = httpx.Timeout(READ_SECONDS, connect=5.0)
-        self._client = httpx.AsyncClient(headers=headers, timeout=timeout, trust_env=self.is_remote)
+        self._client = httpx.AsyncClient(
+            headers=headers, timeout=timeout, trust_env=self.is_remote, verify=tls_for(self.url)
+        )
 
     async def chat(
         self,

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pipeline.chat.http import error_text
+from pipeline.chat.http import error_text, tls_for
 from pipeline.chat.process import EngineProcess
 from pipeline.errors import ChatError
 
@@ -192,7 +192,13 @@ class EmbeddedServer:
         """An HTTP client of this server."""
         import httpx
 
-        return httpx.Client(base_url=self.base_url, headers=self.headers, timeout=_ANSWER_SECONDS, trust_env=False)
+        return httpx.Client(
+            base_url=self.base_url,
+            headers=self.headers,
+            timeout=_ANSWER_SECONDS,
+            trust_env=False,
+            verify=tls_for(self.base_url),
+        )
 
     def _post(self, path: str, body: dict[str, Any], client: httpx.Client | None) -> dict[str, Any]:
         import httpx

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.chat.http import READ_SECONDS, address, error_text, is_loopback
+from pipeline.chat.http import READ_SECONDS, address, error_text, is_loopback, tls_for
 from pipeline.errors import InstallError
 
 _CHUNK = 1 << 20
@@ -35,8 +35,10 @@ class OllamaServer:
         self.is_remote = not is_loopback(self.url)
         self.answers = False
         timeout = httpx.Timeout(READ_SECONDS, connect=5.0)
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=self.is_remote)
-        self._client = Client(self.url, timeout=timeout, trust_env=self.is_remote)
+        self._http = httpx.Client(
+            base_url=self.url, timeout=timeout, trust_env=self.is_remote, verify=tls_for(self.url)
+        )
+        self._client = Client(self.url, timeout=timeout, trust_env=self.is_remote, verify=tls_for(self.url))
 
     def close(self) -> None:
         """Closes the connections."""
