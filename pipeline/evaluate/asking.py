@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from statistics import fmean
 
+import pipeline.evaluate.questions  # noqa: F401  (registers the kinds)
 import simulator
 from pipeline.data.claims import Run, runs_of
 from pipeline.data.line import Sample
@@ -16,9 +17,6 @@ from pipeline.data.regions import PHASES, TEST, TEST_FAR, TRAIN, draw
 from pipeline.data.source import InProcess, run_all
 from pipeline.evaluate.params import EvalParams
 from pipeline.evaluate.question import QUESTIONS, Question
-from pipeline.evaluate.questions import definitions
-
-assert definitions  # importing one registers all kinds
 
 TRIES = 6
 """Planned questions for each one wanted, where fairness or leakage refuse some."""

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pipeline.evaluate.graders  # noqa: F401  (registers the graders)
 import simulator
 from pipeline.bases import locate
 from pipeline.bases.base import Base
 from pipeline.chat import EmbeddedServer, Message
 from pipeline.errors import BadInput
 from pipeline.evaluate.asking import Trained, make_questions, training_means
-from pipeline.evaluate.graders import definitions
 from pipeline.evaluate.params import EvalParams
 from pipeline.evaluate.question import Question
 from pipeline.evaluate.report import write_report
@@ -23,7 +23,6 @@ from pipeline.lab import Lab, current_run
 from pipeline.modelfile import load
 from simulator.events import Event, Metric, Note, Progress, Result
 
-assert definitions  # importing one registers all graders
 CONTEXT = 2048
 """Tokens a slot: the longest question, a fingerprint, takes about 300 with its answer; three passages add 600."""
 STOP = ("\n\n\n",)

@@ -2,10 +2,10 @@
 
 import pytest
 
+import pipeline.evaluate.graders  # noqa: F401  (registers the graders)
 import simulator
 from pipeline.data.claims import Run
 from pipeline.evaluate.contradictions import count
-from pipeline.evaluate.graders import definitions  # noqa: F401  (registers all graders)
 from pipeline.evaluate.question import Question, definition_questions, grade
 
 ISING = {"phase_type": "ising_symmetry_breaking", "system_size": 16, "depth": 4, "seed": 20001}
