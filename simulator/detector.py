@@ -52,7 +52,7 @@ class PhaseDetector:
         if table.ndim != 2 or table.shape[1] != len(FEATURE_NAMES) or not np.isfinite(table).all():
             raise BadParameter(f"features have shape {table.shape}: give rows of {len(FEATURE_NAMES)} finite numbers")
         # Wild numbers are held where the answer no longer changes, so that no exponent overflows.
-        scaled = np.clip((table - self.centre) / self.spread, -1e6, 1e6)
+        scaled = np.clip((np.clip(table, -1e9, 1e9) - self.centre) / self.spread, -1e6, 1e6)
         scores = (scaled @ self.weights.T + self.offsets) / self.temperature
         raised = np.exp(scores - scores.max(axis=1, keepdims=True))
         return raised / raised.sum(axis=1, keepdims=True)

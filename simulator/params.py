@@ -190,16 +190,7 @@ class Discovery(Params):
     system_size: SystemSize = 32
     depth: Depth = 8
     bias: Bias = DEFAULT_BIAS
-    seed: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=(SEED_LIMIT - 99) // 1000,
-            description="Run j of a phase uses seed 1000 x this + j.",
-            examples=[0],
-        ),
-        Whole,
-    ] = 0
+    seed: Seed = Field(0, description="Run j of a phase uses seed 1000 x this + j.")
     shots: Shots = 0
 
     @model_validator(mode="after")

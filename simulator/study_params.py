@@ -99,6 +99,4 @@ class Scientist(Params):
     trials: Annotated[int, Whole] = Field(
         10, ge=1, le=50, description="Independent trials, each with its own seed.", examples=[10]
     )
-    seed: Annotated[
-        int, Field(ge=0, le=1_000_000, description="Seed of the circuits and of the first trial.", examples=[0]), Whole
-    ] = 0
+    seed: Seed = 0

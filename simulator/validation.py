@@ -20,6 +20,9 @@ def validate(model: type[Model], values: Mapping[str, Any] | BaseModel) -> Model
         values = values.model_dump()
     if not isinstance(values, Mapping):
         raise BadParameter(f"{_short(values)} is no set of parameters: give names and values, such as seed=3")
+    strange = [name for name in values if not isinstance(name, str)]
+    if strange:
+        raise BadParameter(f"{_short(strange[0])} is no name of a parameter: use {', '.join(model.model_fields)}")
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:

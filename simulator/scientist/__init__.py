@@ -24,8 +24,8 @@ def make_env(reward: str = "tri", budget: int = 200, seed: int = 0, detector: Ph
         raise BadParameter("detector is None, and uncertainty is a detector's: train or load one", "detector")
     if isinstance(budget, bool) or not isinstance(budget, int) or not 1 <= budget <= 100_000:
         raise BadParameter(f"budget is {budget!r}, outside its bounds: choose 1 to 100000", "budget")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= 1_000_000:
-        raise BadParameter(f"seed is {seed!r}, outside its bounds: choose 0 to 1000000", "seed")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise BadParameter(f"seed is {seed!r}, outside its bounds: choose 0 to 4294967295", "seed")
     try:
         from simulator.scientist.env import LabEnv
     except ImportError:

@@ -83,7 +83,7 @@ def play_ppo(trial: Trial, seed: int) -> None:
             gae_lambda=1.0,
             ent_coef=0.01,
             policy_kwargs={"net_arch": [16]},
-            seed=seed,
+            seed=seed % 2**32,
             device="cpu",
         )
         model.learn(trial.budget)
