@@ -80,19 +80,19 @@ def parse(text: str) -> Modelfile:
     """The Modelfile in `text`. Raises BadInput, which names the line."""
     values: dict[str, str] = {}
     parameters: dict[str, ParameterValue] = {}
-    lines = text.splitlines()
+    lines = text.replace("\r\n", "\n").split("\n")
     number = 0
     while number < len(lines):
-        line = lines[number].strip()
+        line = lines[number].lstrip()
         number += 1
-        if not line or line.startswith("#"):
+        if not line.strip() or line.startswith("#"):
             continue
-        command, _, rest = line.partition(" ")
+        command, rest = re.match(r"(\S+)\s?(.*)", line, re.DOTALL).groups()  # type: ignore[union-attr]
         name = command.lower()
         if name not in _COMMANDS:
             raise BadInput(f"line {number} starts with {command!r}: use one of {', '.join(_COMMANDS).upper()}")
         start = number
-        value, number = _value(rest.strip(), lines, number)
+        value, number = _value(rest.lstrip(), lines, number)
         if name == "parameter":
             _add_parameter(parameters, value, start)
         else:
@@ -186,8 +186,8 @@ def quote(command: str, text: str) -> str:
         raise BadInput(
             f"the {command} text holds the control character {bad.group()!r} at position {bad.start()}: remove it"
         )
-    block = f'"""\n{clean}\n"""' if command == "SYSTEM" else f'"""{clean}"""'
-    for candidate in (block, f'"""{clean}"""', f'"{clean}"'):
+    # Ollama keeps line breaks next to the quotes, and the prompt would no longer be training's.
+    for candidate in (f'"""{clean}"""', f'"{clean}"'):
         if _reads_back(candidate, clean):
             return candidate
     raise BadInput(f'the {command} text has a line that ends in """, which a Modelfile cannot hold: change that line')

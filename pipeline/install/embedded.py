@@ -97,6 +97,7 @@ def _receipt(job: Job, adapter: Path) -> Generator[Event, None, Receipt]:
 
 def write_companions(job: Job, folder: Path) -> None:
     """The Modelfile for `ollama create ben-lab -f Modelfile`, and where the adapter comes from."""
+    from pipeline.install.template import go_template
     from pipeline.modelfile import render
 
     text = render(
@@ -104,6 +105,7 @@ def write_companions(job: Job, folder: Path) -> None:
         adapter=f"./{ADAPTER}",
         parameters=job.modelfile.parameters,
         system=job.modelfile.system,
+        template=go_template(job.base),
     )
     (folder / "Modelfile").write_text(text, encoding="utf-8")
     for name in ("manifest.json", "adapter_config.json"):

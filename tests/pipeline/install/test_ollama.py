@@ -20,6 +20,7 @@ from pipeline.install.params import InstallParams
 from pipeline.install.reference import Reference
 from pipeline.install.registry import Registry, Version
 from pipeline.install.stage import run
+from pipeline.install.template import go_template
 from pipeline.install.versions import list_versions, remove, rollback, use
 from pipeline.lab import Lab
 from pipeline.modelfile import Modelfile, load, parse
@@ -317,6 +318,8 @@ def test_the_modelfile_beside_the_adapter_is_what_ollama_create_reads(job: Job) 
     write_companions(job, job.run_folder)
     made = parse((job.run_folder / "Modelfile").read_text(encoding="utf-8"))
     assert made.system == load().system and made.adapter == "./adapter.gguf"
+    assert f'SYSTEM """{load().system}"""' in (job.run_folder / "Modelfile").read_text(encoding="utf-8")
+    assert made.template == go_template(job.base) and made.template.endswith("<|im_start|>assistant\n")
     assert made.from_ == str(job.base.path) and made.parameters == load().parameters
 
 
