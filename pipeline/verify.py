@@ -16,7 +16,9 @@ import simulator
 from simulator.errors import SimulatorError
 
 _NUMBER = r"(?<![\w.])[-−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])"
+_SETTING = re.compile(r"\b(system_size|depth|seed|bias)\b\s*[=:]?\s*(\d+(?:\.\d+)?)")
 _MOST_RUNS = 6
+MOST_CHECKS = 20
 _LINK_LENGTH = 40
 """A number further than this behind its feature's name belongs to something else."""
 
@@ -58,7 +60,23 @@ def check_answer(answer: str, known: Sequence[Mapping[str, Any]]) -> list[Check]
                 text = match["number"]
                 found.append(Check(quantity, text, truth, _equal(text, truth), str(run.get("experiment_id", ""))))
             quantity = ""
-    return found
+    return list(dict.fromkeys(found))[:MOST_CHECKS]
+
+
+def run_in_words(question: str) -> dict[str, Any] | None:
+    """The experiment that a question spells out (a phase and at least one setting), run now; None where it names none.
+
+    `tri` where the question is about TRI, else `run_phase`; what is not named keeps its default.
+    """
+    phase = re.search("|".join(simulator.PHASES), question)
+    settings = {name: text for name, text in _SETTING.findall(question)}
+    if phase is None or not settings:
+        return None
+    name = "tri" if re.search(r"\bTRI\b|time[- ]reversal", question, re.I) else "run_phase"
+    try:
+        return simulator.run_now(name, phase_type=phase.group(), **settings)
+    except SimulatorError:
+        return None
 
 
 def _again(result: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -12,6 +12,7 @@ from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from benlab_tui.screens.sending import Sending
+    from pipeline.verify import Check
 
 _KNOWN = 6
 _MARKS = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}
@@ -49,8 +50,7 @@ async def why(screen: Sending, turn: Turn | None) -> None:
     if not isinstance(turn, ReplyTurn) or turn.message_id is None:
         screen.notify("there is no answer yet to ask about", markup=False)
         return
-    before = [m for m in screen.stored(1000) if m.role == "user" and m.id < turn.message_id]
-    question = before[-1].content if before else ""
+    question = question_before(screen, turn.message_id)
     model = str(turn.meta.get("model") or turn.meta.get("engine") or "this model")
     try:
         found = await asyncio.to_thread(provenance.why, screen.lab, question, turn.text, model)
@@ -62,12 +62,10 @@ async def why(screen: Sending, turn: Turn | None) -> None:
 
 async def verify(screen: Sending, turn: Turn, quiet: bool = False) -> None:
     """Runs the experiments that the answer may speak of again, and marks its numbers."""
-    from pipeline.verify import check_answer
-
     if not isinstance(turn, ReplyTurn) or turn.message_id is None:
         return
-    known = known_results(screen, turn.message_id)
-    checks = await asyncio.to_thread(check_answer, turn.text, known) if known else []
+    known, question = known_results(screen, turn.message_id), question_before(screen, turn.message_id)
+    checks = await asyncio.to_thread(_checks, turn.text, known, question)
     if not checks:
         if not quiet:
             screen.notify("no number in this answer is about an experiment of this session", markup=False)
@@ -76,6 +74,22 @@ async def verify(screen: Sending, turn: Turn, quiet: bool = False) -> None:
     turn.meta["chips"] = chips
     screen.chats.change(turn.message_id, turn.text, chips=chips)
     turn.describe()
+
+
+def _checks(answer: str, known: list[dict[str, Any]], question: str) -> list[Check]:
+    """Against the session's experiments and the one that the question itself spells out."""
+    from pipeline.verify import check_answer, run_in_words
+
+    if not any(char.isdigit() for char in answer):
+        return []
+    asked = run_in_words(question)
+    return check_answer(answer, [*known, *([asked] if asked else [])])
+
+
+def question_before(screen: Sending, message_id: int) -> str:
+    """The question that this answer follows."""
+    before = [m for m in screen.chats.messages(screen.session.id, 60, message_id) if m.role == "user"]
+    return before[-1].content if before else ""
 
 
 def known_results(screen: Sending, before: int) -> list[dict[str, Any]]:

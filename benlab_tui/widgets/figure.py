@@ -43,6 +43,9 @@ class FigurePlot(Vertical):
         plot.margin_top = 0
         plot.margin_bottom = 2
         plot.margin_left = 8
+        # Marks on the frame itself would be cut off.
+        plot.set_xlimits(*_padded([x for series in self.figure.series for x in series.x]))
+        plot.set_ylimits(*_padded([y for series in self.figure.series for y in series.y]))
         for index, series in enumerate(self.figure.series):
             colour, mark = _look(index)
             if series.kind == "scatter":
@@ -58,6 +61,12 @@ class FigurePlot(Vertical):
                 Content.assemble((mark if series.kind == "scatter" else "──", colour), f" {inert(series.name)}   ")
             )
         return Content("").join(parts)
+
+
+def _padded(values: list[float]) -> tuple[float, float]:
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    room = 0.05 * (high - low) or 0.5
+    return low - room, high + room
 
 
 def _look(index: int) -> tuple[str, str]:

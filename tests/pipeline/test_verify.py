@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import simulator
-from pipeline.verify import check_answer
+from pipeline.verify import check_answer, run_in_words
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +55,15 @@ def test_tri_is_checked_too():
     tri = simulator.run_now("tri", phase_type="ising_symmetry_breaking", system_size=8, depth=4, bias=0.9)
     assert check_answer(f"TRI is {tri['TRI']:.3f}", [tri])[0].right
     assert not check_answer(f"TRI is {tri['TRI'] + 1:.3f}", [tri])[0].right
+
+
+def test_the_experiment_that_a_question_spells_out_is_run():
+    found = run_in_words("Explain spt_cluster, system_size 8, depth 4, seed=7.")
+    assert found is not None
+    assert found["experiment"] == "run_phase"
+    assert (found["params"]["system_size"], found["params"]["depth"], found["params"]["seed"]) == (8, 4, 7)
+    tri = run_in_words("What is the TRI of ising_symmetry_breaking with bias 0.9 and system_size 8?")
+    assert tri is not None
+    assert tri["TRI"] > 0
+    for text in ("What is TRI?", "What is spt_cluster?", "spt_cluster with system_size 3", "depth 4"):
+        assert run_in_words(text) is None
