@@ -32,7 +32,11 @@ def prove(job: Job, version: Version, server: OllamaServer) -> Generator[Event, 
 
     target = job.lab.root / version.adapter
     embedded = json.loads((target.parent / "receipt.json").read_text(encoding="utf-8"))
-    plain = [str(answer["base"]) for answer in embedded["answers"]]
+    # Where the embedded answers of base and tuned begin alike, the text cannot tell whether the adapter is on.
+    plain = [
+        str(answer["base"]) if not answer["served"].startswith(answer["base"]) else None
+        for answer in embedded["answers"]
+    ]
     receipt: Receipt | None = None
     try:
         steps = measure_ollama(job.lab, job.base, job.adapter, server, version.version, job.modelfile.system, plain)
@@ -56,9 +60,9 @@ def prove(job: Job, version: Version, server: OllamaServer) -> Generator[Event, 
 
 
 def measure_ollama(
-    lab: Lab, base: Base, adapter_dir: Path, server: OllamaServer, model: str, system: str, plain: Sequence[str]
+    lab: Lab, base: Base, adapter_dir: Path, server: OllamaServer, model: str, system: str, plain: Sequence[str | None]
 ) -> Iterator[Event | Receipt]:
-    """Progress events, then the receipt. `plain` are how the base's own answers begin, for "the adapter is on".
+    """Progress events, then the receipt. `plain`: how the base's own answers begin, None where that tells nothing.
 
     The questions go without a system turn, so that equal prompts prove the installed SYSTEM and TEMPLATE.
     Raises InstallError or BaseError.
@@ -81,6 +85,7 @@ def measure_ollama(
         base_precision=precision_of(base.path),
         reference=str(reference),
         same_weights=reference.same_weights,
+        exact_tokens=False,
         tokens_per_second=round(speeds[len(speeds) // 2], 1),
         first_token_seconds=round(first, 3),
         start_seconds=round(time.perf_counter() - began, 3),
@@ -88,7 +93,7 @@ def measure_ollama(
 
 
 def _compare(
-    reference: Reference, server: OllamaServer, model: str, messages: list[Message], answer: Any, plain: str
+    reference: Reference, server: OllamaServer, model: str, messages: list[Message], answer: Any, plain: str | None
 ) -> Answer:
     """Ollama gives text, not tokens: the answer is tokenized as training would.
 
@@ -113,6 +118,6 @@ def _compare(
         gap=sum(found.gaps),
         worst_gap=max(found.gaps, default=0.0),
         prompt_equal=same_text and answer.prompt_eval_count == len(prompt),
-        base=plain,
-        changed_by_adapter=not text.startswith(plain),
+        base=plain or "",
+        changed_by_adapter=plain is None or not text.startswith(plain),
     )
