@@ -45,6 +45,8 @@ class Desk(Screen[None]):
         self.pane = LabPane()
         self._told: set[str] = set()
         self.closing = False
+        self.last_result: dict[str, Any] | None = None
+        """The newest experiment of this console, which F5 explains."""
         self.explaining = ""
         """The experiment whose explanation is on its way."""
 
@@ -155,6 +157,8 @@ class Desk(Screen[None]):
 
         text = f"{result.get('experiment')} {result.get('experiment_id')}: {result.get('summary', '')}"
         await self.transcript.add(ExperimentCard(result, self.keep("card", text, result=result)))
+        self.last_result = result
+        self.refresh_bindings()
 
     def job_changed(self, view: JobView) -> None:
         """Draws every card of the job again."""

@@ -21,7 +21,7 @@ what may follow.
 | tab, ↑ ↓ | take a suggestion, move in the list; ↑ ↓ without a list: what was typed before |
 | esc | closes the list, stops the answer, or asks whether to cancel the job |
 | shift+tab or ctrl+↑ | go to the turns: y copy, e edit, r again, a keep, f correct, x reject, w why, v verify |
-| F2 F3 F4 | model, sessions, pull the default base |
+| F2 F3 F4 F5 | model, sessions, pull the default base, explain the newest experiment |
 | ctrl+n ctrl+l ctrl+p | new chat, lab pane, command palette (themes too) |
 | ctrl+c | copies what is selected, else asks whether to quit |
 | ctrl+q | quits; jobs go on and are found again |

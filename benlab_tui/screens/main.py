@@ -38,6 +38,7 @@ class MainScreen(Sending):
         Binding("f2", "models", "Model", id="chat.model"),
         Binding("f3", "sessions", "Sessions", id="chat.sessions"),
         Binding("f4", "pull", "Pull smollm2", id="lab.pull"),
+        Binding("f5", "explain", "Explain", id="lab.explain"),
         Binding("escape", "stop", "Stop", id="chat.stop"),
         Binding("ctrl+n", "new", "New chat", id="chat.new"),
         Binding("ctrl+r", "again", "Again", show=False, id="chat.again"),
@@ -166,7 +167,16 @@ class MainScreen(Sending):
             from benlab_tui.facts import bases
 
             return not bases(self.lab)
+        if action == "explain":
+            return self.last_result is not None
         return True
+
+    def action_explain(self) -> None:
+        """F5: ben-lab explains the newest experiment; offered once there is one."""
+        from benlab_tui.control.insight import explain
+
+        if self.last_result is not None:
+            self.spawn(partial(explain, self, self.last_result), "edits")
 
     async def action_pull(self) -> None:
         """F4: fetches the default base; offered while none is here."""
