@@ -23,6 +23,7 @@ from pipeline.train.memory import free, is_out_of_memory, resident_megabytes
 from pipeline.train.metrics import MetricsLog
 from pipeline.train.samples import TokenSet
 from pipeline.train.schedule import Schedule
+from pipeline.train.threads import Threads
 from simulator.events import Event, Metric, Note, Progress
 
 _CPU_TOKENS = 2048
@@ -45,6 +46,7 @@ class Training:
     state: State
     resume_from: Path | None = None
     tensorboard: bool = False
+    threads: Threads | None = None
 
 
 def train(job: Training) -> Generator[Event, None, State]:
@@ -62,7 +64,7 @@ def train(job: Training) -> Generator[Event, None, State]:
         yield Note(f"going on with {job.resume_from.name} at step {state.step} of {schedule.total_steps}")
     loss = job.accelerator.prepare(job.loss)
     log = MetricsLog(job.run, state.step, job.tensorboard) if main else None
-    clock = _Clock()
+    clock = _Clock(job.threads)
 
     for step, batches in schedule.steps(state.step):
         yield from _pause(job, optimizer)
@@ -89,7 +91,7 @@ def train(job: Training) -> Generator[Event, None, State]:
         # 3. Say how it goes.
         left = clock.seconds_a_step * (schedule.total_steps - state.step)
         values = {"loss": value, "learning_rate": rate, "gradient_norm": norm, **clock.speeds(), "eta_seconds": left}
-        values["memory_mb"] = resident_megabytes()
+        values |= {"memory_mb": resident_megabytes(), "threads": torch.get_num_threads()}
         yield Progress("train", state.step, schedule.total_steps, f"loss {value:.3f} · {_minutes(left)} left")
 
         # 4. Validate, keep the best, stop where it no longer gets better.
@@ -245,14 +247,21 @@ def _minutes(seconds: float) -> str:
 
 
 class _Clock:
-    """Speed over the last steps, validation and checkpoints left out; and the time since the last checkpoint."""
+    """Speed over the last steps, validation and checkpoints left out; and the time since the last checkpoint.
 
-    def __init__(self) -> None:
+    The threads of the next step follow from how the last one went.
+    """
+
+    def __init__(self, threads: Threads | None) -> None:
+        self._threads = threads
         self._steps: deque[tuple[float, int, int]] = deque(maxlen=_WINDOW)
         self._started = 0.0
         self._saved = time.monotonic()
 
     def start(self) -> None:
+        if self._threads:
+            torch.set_num_threads(self._threads.now)
+            self._threads.start()
         self._started = time.monotonic()
 
     def stop(self, batches: list[list[int]], job: Training) -> None:
@@ -260,6 +269,8 @@ class _Clock:
         samples = sum(len(batch) for batch in batches)
         count = sum(len(tokens.samples[i].tokens) + len(tokens.prefix) for batch in batches for i in batch)
         self._steps.append((time.monotonic() - self._started, samples, count))
+        if self._threads:
+            self._threads.stop()
 
     @property
     def last(self) -> float:

@@ -27,6 +27,7 @@ from pipeline.train.params import Recipe, TrainParams
 from pipeline.train.publish import manifest, physics_version, publish, write_adapter
 from pipeline.train.samples import TokenSet, encode, read_lines
 from pipeline.train.schedule import Schedule
+from pipeline.train.threads import adaptive
 from simulator.events import Event, Note, Progress, Result
 
 
@@ -152,8 +153,6 @@ def _prepare(
 ) -> Generator[Event, None, Training]:
     """Model, adapters, device and precision."""
     torch.manual_seed(params.seed)
-    if params.threads:
-        torch.set_num_threads(params.threads)
     # Several processes without a GPU, as clusters start them, is something accelerate has to be told.
     device = PartialState(cpu="RANK" in os.environ and not torch.cuda.is_available()).device
     dtype, why = precision.choose(recipe.precision, device)
@@ -175,6 +174,7 @@ def _prepare(
         state=state,
         resume_from=run if params.resume and checkpoint.peek(run) else None,
         tensorboard=params.tensorboard,
+        threads=adaptive(params.threads, device),
     )
 
 
