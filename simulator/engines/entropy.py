@@ -29,12 +29,12 @@ def squared_spectrum(cross: Floats) -> Floats:
 def pair_spectrum(legs: Floats) -> Floats:
     """nu**2 of the modes that a cut entangles, each mode twice, (batch, pairs), from one side's legs of the pairs.
 
-    `legs` (batch, rows, 2 pairs) holds where the first and then the second members of the pairs lie
+    `legs` (batch, 2 pairs, members) holds where the first and then the second members of the pairs lie
     on that side. A pair's two legs are one complex mode; the overlaps of these modes on one side
     have eigenvalues (1 +- nu)/2 (Klich, J. Phys. A 39, L85 (2006)).
     """
-    pairs = legs.shape[2] // 2
-    gram = legs.transpose(0, 2, 1) @ legs
+    pairs = legs.shape[1] // 2
+    gram = legs @ legs.transpose(0, 2, 1)
     overlap = np.empty((len(legs), pairs, pairs), dtype=np.complex128)
     overlap.real = gram[:, :pairs, :pairs] + gram[:, pairs:, pairs:]
     overlap.imag = gram[:, :pairs, pairs:] - gram[:, pairs:, :pairs]

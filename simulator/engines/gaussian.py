@@ -42,6 +42,7 @@ def _follow(
 ) -> list[list[Observables]]:
     """`observe` of one chunk whose requests are sorted by greatest depth, deepest first."""
     gates = majorana.layer_gates(phase, size, couplings(phase, size, [seed for seed, _ in requests]), step)
+    backward = majorana.inverse_gates(gates)
     frame = majorana.start_frame(phase, size, len(requests))
     support = majorana.start_support(phase, size)
     spins = _start_operator(phase, size, len(requests))
@@ -55,7 +56,7 @@ def _follow(
         if depth:
             majorana.rotate(frame, gates)
             majorana.spread_support(support, gates)
-            majorana.pull_back(spins, gates)
+            majorana.rotate(spins, backward)
             layers[:active, depth - 1] = cuts.entropies(frame, support, cut)[0]
         wanted = [row for row in range(active) if depth in requests[row][1]]
         if wanted:

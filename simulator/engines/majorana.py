@@ -4,21 +4,41 @@
 
 so X_j = i g_{2j} g_{2j+1}, Z_j Z_{j+1} = i g_{2j+1} g_{2j+2} and
 Z_{j-1} X_j Z_{j+1} = i g_{2j-1} g_{2j+2}. A start pairs Majoranas (p, q) with
-<i g_p g_q> = 1. A frame (batch, 2N, 2N) holds where the first members of all pairs
-(its left half) and the second members (its right half) have gone; the covariance is
-P Q^T - Q P^T. Rotating a frame costs half of rotating a covariance.
+<i g_p g_q> = 1. A frame (batch, 2N legs, 2N Majoranas) holds where the first members of
+all pairs (the upper half P) and the second members (the lower half Q) have gone; the
+covariance is P^T Q - Q^T P. Majoranas are the last axis, for most gates rotate neighbours:
+such a pair of numbers is one complex number, and the gate one multiplication by a phase.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.engines.circuit import TIME_STEP, Couplings, Floats, has_sectors
 
-Gate = tuple[slice, slice, Floats, Floats]
 Mask = NDArray[np.bool_]
 Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """Simultaneous rotations of Majoranas a = left, left + 2, .. with b = right, right + 2, ..
+
+    `phase` (batch, 1, count) is exp(i angle): g_a + i g_b is multiplied by it.
+    """
+
+    left: int
+    right: int
+    phase: NDArray[np.complex128]
+
+    @property
+    def rows(self) -> tuple[slice, slice]:
+        """The Majoranas a and b as slices."""
+        span = 2 * self.phase.shape[2] - 1
+        return slice(self.left, self.left + span, 2), slice(self.right, self.right + span, 2)
 
 
 def ancillas(phase: str) -> int:
@@ -37,20 +57,20 @@ def start_pairs(phase: str, size: int) -> list[tuple[int, int]]:
 
 
 def start_frame(phase: str, size: int, batch: int) -> Floats:
-    """The frame before the first layer, (batch, 2N, 2N)."""
+    """The frame before the first layer, (batch, 2N legs, 2N Majoranas)."""
     pairs = start_pairs(phase, size)
     frame = np.zeros((batch, 2 * len(pairs), 2 * len(pairs)))
     for column, (left, right) in enumerate(pairs):
-        frame[:, left, column] = 1.0
-        frame[:, right, len(pairs) + column] = 1.0
+        frame[:, column, left] = 1.0
+        frame[:, len(pairs) + column, right] = 1.0
     return frame
 
 
 def covariance(frame: Floats, start: int = 0, stop: int | None = None) -> Floats:
     """Gamma_ab = <i g_a g_b> for a, b in start..stop-1."""
-    half = frame.shape[2] // 2
-    rows = frame[:, start:stop]
-    product = rows[:, :, :half] @ rows[:, :, half:].transpose(0, 2, 1)
+    half = frame.shape[1] // 2
+    part = frame[:, :, start:stop]
+    product = part[:, :half].transpose(0, 2, 1) @ part[:, half:]
     return product - product.transpose(0, 2, 1)
 
 
@@ -63,9 +83,10 @@ def start_support(phase: str, size: int) -> Mask:
     return support
 
 
-def spread_support(support: Mask, gates: list[Gate]) -> None:
+def spread_support(support: Mask, layer: list[Gates]) -> None:
     """One more layer: where the pairs may have gone, in place. Outside of it frames are exactly zero."""
-    for left, right, _, _ in gates:
+    for gates in layer:
+        left, right = gates.rows
         both = support[left] | support[right]
         support[left] = both
         support[right] = both
@@ -78,62 +99,49 @@ def crossing(support: Mask, cut: int) -> tuple[Indices, Indices, Indices]:
     return np.flatnonzero(pairs), np.flatnonzero(touched[:cut]), cut + np.flatnonzero(touched[cut:])
 
 
-def legs(frame: Floats, rows: Indices, pairs: Indices) -> Floats:
-    """Where the first, then the second members of some pairs lie among some Majoranas: (batch, rows, 2 pairs)."""
-    return frame[:, rows[:, None], np.concatenate([pairs, frame.shape[2] // 2 + pairs])]
+def legs(frame: Floats, members: Indices, pairs: Indices) -> Floats:
+    """Where the first, then the second members of some pairs lie among some Majoranas: (batch, 2 pairs, members)."""
+    both = np.concatenate([pairs, frame.shape[1] // 2 + pairs])
+    return frame[:, both[:, None], members]
 
 
 def covariance_block(frame: Floats, rows: Indices, columns: Indices, pairs: Indices) -> Floats:
     """Gamma between two sets of Majoranas, where no pairs but these touch both."""
     above, below = legs(frame, rows, pairs), legs(frame, columns, pairs)
     count = len(pairs)
-    crossed = np.concatenate([below[:, :, count:], -below[:, :, :count]], axis=2)
-    return above @ crossed.transpose(0, 2, 1)
+    crossed = np.concatenate([below[:, count:], -below[:, :count]], axis=1)
+    return above.transpose(0, 2, 1) @ crossed
 
 
-def layer_gates(phase: str, size: int, strengths: Couplings, step: float = TIME_STEP) -> list[Gate]:
-    """One layer as simultaneous rotations: rows a, rows b, cos and sin of twice the angle, (batch, pairs, 1)."""
+def layer_gates(phase: str, size: int, strengths: Couplings, step: float = TIME_STEP) -> list[Gates]:
+    """One layer, exp(i step (J ZZ)), then ZXZ, then X: rotations by twice the angle."""
     first = 2 * ancillas(phase)
     parts = [
-        (strengths.zz, first + 1, first + 2, size - 1),
-        (strengths.zxz, first + 1, first + 4, size - 2),
-        (strengths.x, first, first + 1, size),
+        (strengths.zz, first + 1, first + 2),
+        (strengths.zxz, first + 1, first + 4),
+        (strengths.x, first, first + 1),
     ]
-    gates: list[Gate] = []
-    for values, left, right, count in parts:
-        if not values.any():
-            continue
-        angle = 2.0 * step * values[:, :, None]
-        left_rows = slice(left, left + 2 * count - 1, 2)
-        right_rows = slice(right, right + 2 * count - 1, 2)
-        gates.append((left_rows, right_rows, np.cos(angle), np.sin(angle)))
-    return gates
+    return [Gates(left, right, np.exp(2j * step * values)[:, None, :]) for values, left, right in parts if values.any()]
 
 
-def inverse_gates(gates: list[Gate]) -> list[Gate]:
+def inverse_gates(layer: list[Gates]) -> list[Gates]:
     """The layer run backwards."""
-    return [(left, right, cos, -sin) for left, right, cos, sin in reversed(gates)]
+    return [Gates(gates.left, gates.right, gates.phase.conj()) for gates in reversed(layer)]
 
 
-def rotate(frame: Floats, gates: list[Gate]) -> None:
-    """exp(i theta i g_a g_b) of every gate on the frame's rows, in place: g_a -> cos g_a - sin g_b."""
-    for left, right, cos, sin in gates:
-        batch = len(frame)
-        above, below = frame[:, left], frame[:, right]
-        cos, sin = cos[:batch], sin[:batch]
-        turned = cos * above
-        turned -= sin * below
-        above_part = sin * above
-        below *= cos
-        below += above_part
-        frame[:, left] = turned
+def rotate(frame: Floats, layer: list[Gates]) -> None:
+    """exp(i theta i g_a g_b) of every gate, in place on the last axis: g_a -> cos g_a - sin g_b.
 
-
-def pull_back(rows: Floats, gates: list[Gate]) -> Floats:
-    """Row vectors (batch, m, 2N) of the total rotation times one more layer on their right, the earliest."""
-    for left, right, cos, sin in reversed(gates):
-        cos, sin = cos[: len(rows)].transpose(0, 2, 1), sin[: len(rows)].transpose(0, 2, 1)
-        above, below = rows[:, :, left].copy(), rows[:, :, right].copy()
-        rows[:, :, left] = cos * above + sin * below
-        rows[:, :, right] = cos * below - sin * above
-    return rows
+    The last axis is contiguous. With `inverse_gates` this carries operators back to an earlier
+    time: row vectors are then multiplied by the rotation from their right.
+    """
+    for gates in layer:
+        phase = gates.phase[: len(frame)]
+        if gates.right == gates.left + 1:
+            pairs = frame[:, :, gates.left : gates.left + 2 * phase.shape[2]].view(np.complex128)
+            pairs *= phase
+            continue
+        left, right = gates.rows
+        turned = (frame[:, :, left] + 1j * frame[:, :, right]) * phase
+        frame[:, :, left] = turned.real
+        frame[:, :, right] = turned.imag

@@ -59,8 +59,9 @@ def leading_pfaffians(matrix: Floats) -> Floats:
         growth = np.maximum(growth, largest / np.abs(safe))
         # Where one matrix overflows it is done again below; the others must not see a warning.
         with np.errstate(over="ignore", invalid="ignore"):
-            outer = (second / safe[:, None])[:, :, None] * first[:, None, :]
-            rest[:, window, window] += outer - outer.transpose(0, 2, 1)
+            heads = rest[:, top : top + 2, window]
+            turned = np.stack([-second, first], axis=1) / safe[:, None, None]
+            rest[:, window, window] += heads.transpose(0, 2, 1) @ turned
     for index in np.flatnonzero(~(growth < _SAFE_GROWTH)):
         found[index] = _with_look_ahead(matrix[index])
     return found
