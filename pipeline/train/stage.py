@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline import errors
 from pipeline.bases.base import locate
 from pipeline.errors import BadInput, PipelineError, TrainError
+from pipeline.files import write_text_atomic
 from pipeline.lab import Lab, current_run
 from pipeline.train.params import Recipe, TrainParams
 from pipeline.train.samples import read_lines
@@ -26,8 +27,8 @@ def run(lab: Lab, params: TrainParams) -> Iterator[Event]:
     """Trains; the last event is the Result. Raises the pipeline's errors."""
     folder, params = _resumed(lab, params) if params.resume else (current_run(lab, "train"), params)
     recipe = params.settle()
-    _check(lab, params, recipe)
-    (folder / _SETTINGS).write_text(params.model_dump_json(), encoding="utf-8")
+    _check(lab, folder, params, recipe)
+    write_text_atomic(folder / _SETTINGS, params.model_dump_json())
     code = yield from _worker(lab, folder, params, 0)
     if code == -signal.SIGKILL:
         half = max(1, recipe.per_device_train_batch_size // 2)
@@ -44,10 +45,27 @@ def run(lab: Lab, params: TrainParams) -> Iterator[Event]:
         raise TrainError(f"the training ended with code {code}: runs/{folder.name}/job.log has the reason")
 
 
-def _check(lab: Lab, params: TrainParams, recipe: Recipe) -> None:
-    """What can be known without loading a model: the base is here, every line of the data can be read."""
+def _check(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> None:
+    """What can be known without loading a model: base, data and target. The lab's own adapter may be replaced
+    (its run keeps a copy), anything else may not. Raises the pipeline's errors."""
     locate(lab, params.base or recipe.base)
     read_lines(Path(params.data).expanduser() if params.data else lab.data)
+    target = Path(params.out).expanduser() if params.out else lab.adapter_dir
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    owner = _owner(target)
+    if owner is None:
+        raise BadInput(f"{target} holds something that Ben Lab did not train: move it away, or choose another --out")
+    if params.out and owner != folder.name:
+        raise BadInput(f"{target} belongs to the run {owner}: remove it, or choose another --out")
+
+
+def _owner(target: Path) -> str | None:
+    """The run whose adapter lies there; None where it is no adapter of ours."""
+    try:
+        return str(json.loads((target / "manifest.json").read_text(encoding="utf-8"))["run"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _worker(lab: Lab, folder: Path, params: TrainParams, micro: int) -> Generator[Event, None, int]:
@@ -81,7 +99,8 @@ def _resumed(lab: Lab, params: TrainParams) -> tuple[Path, TrainParams]:
         raise BadInput(f"resume_run is {wanted!r}: give the name of a folder in {lab.runs}")
     folders = [lab.runs / wanted] if wanted else sorted(lab.runs.glob("*-train-*"), reverse=True)
     for folder in folders:
-        if (folder / "checkpoint" / "state.json").is_file() and not (folder / "adapter").exists():
+        ended = (folder / "adapter").exists()
+        if not ended and (folder / "checkpoint" / "state.json").is_file() and (folder / _SETTINGS).is_file():
             former = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
             given = params.model_dump(exclude_unset=True, exclude={"resume_run"})
             return folder, TrainParams.model_validate({**former, **given, "resume": True})

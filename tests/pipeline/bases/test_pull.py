@@ -165,6 +165,12 @@ def test_an_unknown_base_is_one_sentence(lab: Lab, name: str, error: type[Except
         list(run(lab, PullParams(base=name)))
 
 
+def test_a_hub_that_cannot_be_reached_is_one_sentence(lab: Lab) -> None:
+    """Tests run with HF_HUB_OFFLINE, which the hub's client reports as it reports a dead network."""
+    with pytest.raises(NetworkError, match=r"Qwen/Qwen2\.5-1\.5B-Instruct could not be fetched .*--source FOLDER"):
+        list(run(lab, PullParams(base="qwen2.5-1.5b", source="hub")))
+
+
 def test_an_unknown_source_is_refused(lab: Lab) -> None:
     with pytest.raises(BadInput, match="none of auto, pip, hub, ollama"):
         list(run(lab, PullParams(source="ftp")))

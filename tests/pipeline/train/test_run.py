@@ -191,6 +191,19 @@ def test_bad_input_is_one_sentence(
     assert not data_lab.adapter_dir.exists()
 
 
+def test_what_is_not_ours_is_not_overwritten(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
+    """The folder of a script of the user's own, and the adapter of another run."""
+    data_lab.adapter_dir.mkdir()
+    weights = data_lab.adapter_dir / "adapter_model.safetensors"
+    weights.write_bytes(b"mine")
+    with pytest.raises(BadInput, match="did not train: move it away"):
+        list(train())
+    (data_lab.adapter_dir / "manifest.json").write_text('{"run": "20260101-000000-train-abcd"}')
+    with pytest.raises(BadInput, match="belongs to the run 20260101-000000-train-abcd"):
+        list(train(out=str(data_lab.adapter_dir)))
+    assert weights.read_bytes() == b"mine"
+
+
 def test_broken_lines_are_numbered(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
     lines = data_lab.data.read_text().splitlines()
     data_lab.data.write_text("\n".join([*lines[:4], '{"instruction": "x"', *lines[4:]]))
