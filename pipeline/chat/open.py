@@ -127,10 +127,21 @@ def _ollama_name(lab: Lab, model: str, url: str) -> str | None:
         if version is None:
             return model
         return version.version if version.ollama.get("host") == url else None
-    from pipeline.bases import find_entry
+    return _base_tag(lab)
 
-    entry = find_entry(base_name(lab))
-    return (entry.ollama_tag if entry else None) or base_name(lab).removeprefix("ollama:")
+
+def _base_tag(lab: Lab) -> str | None:
+    """The tag that serves the base's own bytes; a base from elsewhere is embedded, as Ollama's may be other bytes."""
+    from pipeline.bases import find_entry, locate
+    from pipeline.errors import BaseError
+
+    name = base_name(lab)
+    try:
+        kind, _, tag = locate(lab, name).source.partition(" ")
+    except BaseError:
+        entry = find_entry(name)
+        return (entry.ollama_tag if entry else None) or name.removeprefix("ollama:")
+    return tag if kind == "ollama" and tag else None
 
 
 def base_name(lab: Lab) -> str:

@@ -61,6 +61,7 @@ def _ollama_server(lab: Lab, params: InstallParams) -> Generator[Event, None, Ol
         return None
     server = OllamaServer(ollama_url(lab, params.ollama_host))
     if server.is_remote and params.target != "ollama":
+        server.close()
         return None
     try:
         supported(server)
