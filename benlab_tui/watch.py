@@ -11,7 +11,7 @@ from simulator.events import Event, Failed, Metric, Note, Progress, Result
 
 MOST_POINTS = 2_000
 _WINDOW = 30.0
-_MARKS = {"running": "▶", "done": "✓", "failed": "✗", "cancelled": "■", "interrupted": "‖"}
+_MARKS = {"past": "·", "running": "▶", "done": "✓", "failed": "✗", "cancelled": "■", "interrupted": "‖"}
 
 
 @dataclass

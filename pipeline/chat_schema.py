@@ -1,4 +1,6 @@
-"""The tables of chats in lab.db, a step a version: sessions, messages, their search index, the console's settings."""
+"""The tables of chats in lab.db, a step a version, and how free text becomes a query of their search index."""
+
+from __future__ import annotations
 
 STEPS = [
     """
@@ -33,3 +35,9 @@ STEPS = [
     CREATE TABLE console_state (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     """
 ]
+
+
+def match_expression(query: str) -> str:
+    """The words of free text as an FTS5 expression that cannot be a syntax error; '' where it has none."""
+    words = ["".join(char for char in word if char.isalnum() or char in "_-.") for word in query.split()[:20]]
+    return " ".join(f'"{word}"*' for word in words if any(char.isalnum() for char in word))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.chat_schema import STEPS
+from pipeline.chat_schema import STEPS, match_expression
 from pipeline.errors import LabError
 from simulator.errors import NotebookError
 from simulator.sqlite import migrate, open_database
@@ -224,12 +224,6 @@ class Chats:
                     f"{self.path} cannot be written ({error}): this part of the chat is not kept; "
                     "close other programs that use it or make it writable"
                 ) from error
-
-
-def match_expression(query: str) -> str:
-    """The words of free text as an FTS5 expression that cannot be a syntax error; '' where it has none."""
-    words = ["".join(char for char in word if char.isalnum() or char in "_-.") for word in query.split()[:20]]
-    return " ".join(f'"{word}"*' for word in words if any(char.isalnum() for char in word))
 
 
 def clip(text: str, length: int = TITLE_LENGTH) -> str:

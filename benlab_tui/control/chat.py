@@ -111,6 +111,7 @@ class Chat:
         screen = self._screen
         turn = ReplyTurn(meta={"engine": engine.label, "model": engine.model, "sources": sources})
         turn.add_class("-live")
+        await screen.to_end()
         await screen.transcript.add(turn)
         calls: list[Any] = []
         done: Done | None = None

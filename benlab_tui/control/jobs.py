@@ -39,24 +39,35 @@ class Jobs:
         """Takes up what former consoles started; the newest is first."""
         found = await asyncio.to_thread(self._look)
         for job, state, events in found:
-            if job.id in self.views:
+            view = self.views.get(job.id)
+            if view is not None and view.state != "past":
                 continue
             if state == "running":
                 self._adopt(job)
                 continue
-            view = JobView(job.id, job.kind, job.started)
+            view = view or JobView(job.id, job.kind)
             for event in events:
                 view.take(event)
-            view.state = state
-            view.ended = _ended(job)
+            view.state, view.started, view.ended = state, job.started, _ended(job)
             self._jobs[job.id], self.views[job.id] = job, view
-        return [self.views[job.id] for job, _, _ in found]
+            self._changed(view)
+        return [self.views[job.id] for job, _, _ in found[:_FOUND]]
+
+    def expected(self, job_id: str, kind: str) -> JobView:
+        """The view of a job that a stored message names; `find` fills it in where its run folder is still there."""
+        if job_id not in self.views:
+            self.views[job_id] = JobView(job_id, kind, state="past")
+        return self.views[job_id]
 
     def _look(self) -> list[tuple[Job, str, list[Event]]]:
         from pipeline import jobs
 
         found = []
-        for job in jobs.find(self._lab, _FOUND):
+        newest = jobs.find(self._lab, _FOUND)
+        known = {job.id for job in newest}
+        past = [view.id for view in list(self.views.values()) if view.state == "past" and view.id not in known]
+        older = [job for job_id in past if (job := jobs.load(self._lab.runs / job_id)) is not None]
+        for job in [*newest, *older]:
             state = job.state()
             found.append((job, state, [] if state == "running" else jobs.read_events(job.events_path)))
         return found
@@ -81,7 +92,8 @@ class Jobs:
             task.cancel()
 
     def _adopt(self, job: Job) -> JobView:
-        view = JobView(job.id, job.kind, job.started)
+        view = self.views.get(job.id) or JobView(job.id, job.kind)
+        view.state, view.started = "running", job.started
         self._jobs[job.id], self.views[job.id] = job, view
         self._tasks[job.id] = asyncio.create_task(self._follow(job, view))
         return view

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 from textual.widget import Widget
 
+from benlab_tui.errors import ConsoleError
+from benlab_tui.text import one_line
 from benlab_tui.widgets.lab_pane import LabPane
 from benlab_tui.widgets.topline import TopLine
 from benlab_tui.widgets.transcript import PAGE, Transcript
 from benlab_tui.widgets.turns import NoteTurn, ReplyTurn, UserTurn
 from pipeline.chats import Chats, Message, Session
-from pipeline.errors import LabError
+from pipeline.errors import LabError, PipelineError
+from simulator.errors import SimulatorError
 
 if TYPE_CHECKING:
     from benlab_tui.control.chat import Chat
@@ -76,7 +79,18 @@ class Desk(Screen[None]):
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]], group: str, exclusive: bool = True) -> None:
         """Runs work beside the screen; once the console closes nothing new begins."""
         if not self.closing:
-            self.run_worker(work(), group=group, exclusive=exclusive, exit_on_error=False)
+            self.run_worker(partial(self._guarded, work), group=group, exclusive=exclusive, exit_on_error=False)
+
+    async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Whatever goes wrong is one sentence, never the end of the console."""
+        try:
+            await work()
+        except (ConsoleError, PipelineError, SimulatorError) as error:
+            self.warn(str(error))
+        except Exception as error:
+            if not self.closing:
+                self.log.error(repr(error))
+                self.warn(f"that stopped on {type(error).__name__}: {one_line(str(error), 200)}")
 
     def stored(self, limit: int = PAGE * 2) -> list[Message]:
         """The session's last messages."""
@@ -103,10 +117,19 @@ class Desk(Screen[None]):
             from benlab_tui.widgets.experiment_card import ExperimentCard
 
             return ExperimentCard(message.meta["result"], message.id)
+        if "job" not in message.meta:
+            return NoteTurn(message.content, message_id=message.id)
         from benlab_tui.widgets.job_card import JobCard
 
-        view = self.jobs.views.get(str(message.meta.get("job")))
-        return JobCard(view) if view else NoteTurn(message.content, message_id=message.id)
+        job_id = str(message.meta["job"])
+        if job_id not in self.jobs.views:
+            self.call_after_refresh(self.spawn, self.find_jobs, "jobs")
+        return JobCard(self.jobs.expected(job_id, message.content.partition(" ")[0]), message.id)
+
+    async def find_jobs(self) -> None:
+        """Shows the jobs that outlived a former console, or died with it."""
+        await self.pane.show_jobs(await self.jobs.find())
+        self.refresh_lab()
 
     async def note(self, text: str) -> None:
         """A line of the console in the transcript."""
@@ -202,8 +225,6 @@ class Desk(Screen[None]):
 
     async def open_engine(self) -> None:
         """Opens the engine ahead of the first question; a problem stands in the top line."""
-        from pipeline.errors import PipelineError
-
         try:
             engine = await self.engines.get()
             if engine.is_remote:

@@ -92,11 +92,6 @@ class MainScreen(Sending):
         self.after_start()
         self.spawn(self.open_engine, "engine")
 
-    async def find_jobs(self) -> None:
-        """Shows the jobs that outlived a former console, or died with it."""
-        await self.pane.show_jobs(await self.jobs.find())
-        self.refresh_lab()
-
     def _warm(self) -> None:
         """In a thread: what the first slash and the first question would otherwise wait for."""
         from benlab_tui.control.tools import schemas
@@ -182,15 +177,15 @@ class MainScreen(Sending):
         """F4: fetches the default base; offered while none is here."""
         await self.send("/pull smollm2")
 
-    async def action_new(self) -> None:
+    def action_new(self) -> None:
         """Starts an empty session."""
-        await self.open_session(self.chats.start().id)
+        self.spawn(self.new_session, "session")
 
-    async def action_again(self) -> None:
+    def action_again(self) -> None:
         """Asks the last question again."""
         from benlab_tui.control.edits import again
 
-        await again(self)
+        self.spawn(partial(again, self), "edits")
 
     def action_lab(self) -> None:
         """Shows or hides the lab pane."""

@@ -67,6 +67,10 @@ class Sending(Desk):
             await self.transcript.show(self.stored())
         self.transcript.anchor()
 
+    async def new_session(self) -> None:
+        """Shows an empty session."""
+        await self.open_session(self.chats.start().id)
+
     async def open_session(self, session_id: int) -> None:
         """Shows another session."""
         await self.chat.stop()

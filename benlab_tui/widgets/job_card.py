@@ -16,7 +16,7 @@ from textual.widgets import Sparkline, Static
 from benlab_tui.text import duration, number, one_line
 from benlab_tui.watch import JobView, bar
 
-STATES = ("running", "done", "failed", "cancelled", "interrupted")
+STATES = ("running", "done", "failed", "cancelled", "interrupted", "past")
 _SHOWN = ("loss", "validation_loss", "learning_rate", "samples_per_second", "tokens_per_second", "step", "accuracy")
 
 
@@ -39,9 +39,10 @@ class JobCard(Vertical, can_focus=True):
             self.view = view
             self.what = what
 
-    def __init__(self, view: JobView) -> None:
+    def __init__(self, view: JobView, message_id: int | None = None) -> None:
         super().__init__(classes="job")
         self.view = view
+        self.message_id = message_id
         self._height = 0
         self._words = Static("", markup=False)
         self._curve = Sparkline([], summary_function=_mean)

@@ -62,7 +62,7 @@ class Transcript(VerticalScroll, can_focus=False):
             await self.mount_all(self._widgets(messages), before=0)
             self.first = messages[0].id
             self.call_after_refresh(self.anchor if at_end else partial(self._keep_place, before))
-            if len(self.children) > MOST:
+            if len(self.children) > MOST and not self.query(".-live"):
                 self.last = await self._prune(list(self.children)[MOST:], newest=True)
             return True
         finally:

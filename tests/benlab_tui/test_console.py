@@ -142,6 +142,35 @@ async def test_jobs_of_a_former_console_are_found_again(lab, engine, console):
         await jobs.cancel(running)
 
 
+async def test_a_job_card_of_a_stored_session_shows_how_the_job_ended(lab, engine, console):
+    run = lab.new_run("generate")
+    record = {"id": run.name, "kind": "generate", "params": {}, "pid": 2**22 - 1, "born": 1.0, "started": time.time()}
+    (run / "job.json").write_text(json.dumps(record))
+    (run / "events.jsonl").write_text('{"event": "result", "samples": 5}\n')
+    chats = Chats(lab.database)
+    session = chats.start()
+    chats.add(session.id, "card", f"generate {run.name}", job=run.name)
+    chats.add(session.id, "card", "train gone", job="gone")
+    chats.close()
+    async with console(lab, engine) as (app, _pilot):
+        cards = [str(card.query_one("Static").render()) for card in app.main.transcript.query("JobCard")]
+        assert cards[0].startswith("✓ generate · done")
+        assert cards[1].startswith("· train · past")
+
+
+async def test_a_database_that_refuses_an_action_is_one_sentence_and_the_console_lives(lab, engine, console, settled):
+    async with console(lab, engine) as (app, pilot):
+        app.chats._conn.execute("PRAGMA busy_timeout = 20")
+        other = sqlite3.connect(lab.database, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        await pilot.press("ctrl+n")
+        await settled(app)
+        assert any("cannot be written" in toast.message for toast in app._notifications)
+        assert app.is_running
+        other.execute("ROLLBACK")
+        other.close()
+
+
 async def test_the_theme_is_kept_and_keys_are_remapped_by_benlab_toml(lab, engine, console, typed, shown, settled):
     lab.config_path.write_text('[keys]\n"app.help" = "f9"\n"chat.send" = "ctrl+s"\n')
     async with console(lab, engine) as (app, pilot):

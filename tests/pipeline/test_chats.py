@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.chats import Chats, clip, match_expression
+from pipeline.chat_schema import match_expression
+from pipeline.chats import Chats, clip
 from pipeline.errors import LabError
 
 
