@@ -14,11 +14,11 @@ from simulator.engines import cuts, majorana, pfaffian
 from simulator.engines.circuit import TIME_STEP, Floats, couplings
 from simulator.engines.observables import Observables, anchors, middle
 
-_CHUNK_BYTES = 2**20
+_CHUNK_BYTES = 2**21
 
 
 def chunk_size(phase: str, size: int) -> int:
-    """Circuits followed together: frames of about a megabyte stay in the cache and bound the memory."""
+    """Circuits followed together: frames of about two megabytes stay in the cache and bound the memory."""
     modes = 2 * (size + majorana.ancillas(phase))
     return max(1, _CHUNK_BYTES // (8 * modes * modes))
 
