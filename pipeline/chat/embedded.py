@@ -127,14 +127,13 @@ class EmbeddedEngine:
             messages = messages[:first] + messages[end:]
 
     def _render(self, messages: list[Message], tools: Sequence[dict[str, Any]] | None) -> str:
-        native = "tools" in self.server.described.chat_template
-        if native:
+        # The tuned model has learned TOOL lines; a description would take its prompts away from training's.
+        if self.adapter is not False:
+            return self.server.render(in_words(messages))
+        if "tools" in self.server.described.chat_template:
             return self.server.render(messages, tools)
         plain = in_words(messages)
-        # The tuned model has learned the calls; a description would take its prompts away from training's.
-        if tools and self.adapter is False:
-            plain = with_tools_in_words(plain, tools)
-        return self.server.render(plain)
+        return self.server.render(with_tools_in_words(plain, tools) if tools else plain)
 
     async def _tokenize(self, client: Any, prompt: str) -> list[int]:
         response = await client.post("/tokenize", json=self.server.tokenize_body(prompt))

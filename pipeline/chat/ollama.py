@@ -16,7 +16,7 @@ _ASK_SECONDS = 5.0
 
 
 class OllamaEngine:
-    """Chats with `model` at `host`. `learned_tools`: the model writes TOOL lines without being told how."""
+    """Chats with `model` at `host`. `learned_tools`: the model writes TOOL lines without being told how, and its prompts stay training's."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class OllamaEngine:
         self.system = system
         self.defaults = defaults or ChatOptions()
         self._learned_tools = learned_tools
-        self._native_tools = True
+        self._native_tools = not learned_tools
         self._client: Any = None
 
     async def chat(

@@ -66,6 +66,13 @@ async def test_base_and_tuned_answer_side_by_side_from_one_server(server: Embedd
     assert (await collect(tuned, options=off))[0] == plain
 
 
+def test_tools_are_described_to_the_base_and_never_change_the_tuned_models_prompt(server: EmbeddedServer) -> None:
+    base = EmbeddedEngine(server, "base", adapter=False, owns_server=False)
+    tuned = EmbeddedEngine(server, "ben-lab", adapter=0, owns_server=False)
+    assert "TOOL:" in base._render(HELLO, TOOLS)
+    assert tuned._render(HELLO, TOOLS) == tuned._render(HELLO, None) == base._render(HELLO, None)
+
+
 async def test_closing_the_answer_stops_the_generation(embedded: EmbeddedEngine, server: EmbeddedServer) -> None:
     async with aclosing(embedded.chat(HELLO, options=ChatOptions(max_tokens=400))) as events:
         async for _ in events:
