@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
@@ -78,8 +78,12 @@ class Desk(Screen[None]):
 
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]], group: str, exclusive: bool = True) -> None:
         """Runs work beside the screen; once the console closes nothing new begins."""
+
+        def start() -> Any:
+            return self._guarded(work)
+
         if not self.closing:
-            self.run_worker(partial(self._guarded, work), group=group, exclusive=exclusive, exit_on_error=False)
+            self.run_worker(start, group=group, exclusive=exclusive, exit_on_error=False)
 
     async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Whatever goes wrong is one sentence, never the end of the console."""

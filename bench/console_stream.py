@@ -1,0 +1,178 @@
+"""Streaming through the console against the engine alone: `python bench/console_stream.py [stream] [stall]`.
+
+Both sides run interleaved in one go; what is printed are medians and ratios, since machines differ.
+
+stream   tokens/s of the engine alone and through the console, idle and while another process keeps the cores busy;
+         BENLAB_BENCH_LAB names a lab with a pulled base
+stall    the event loop's waits while an answer streams and a job reports
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import aclosing
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# The repository, not this folder: some benchmarks are named after the packages that they measure.
+sys.path[0] = str(HERE.parent)
+
+from bench.console_engines import Bounded, Script  # noqa: E402
+
+
+def busy_process() -> subprocess.Popen[bytes]:
+    """A training job's stand-in for the load alone: matrix products on every core."""
+    code = "import numpy as np\na = np.random.rand(700, 700)\nwhile True:\n    a = a @ a; a /= abs(a).max()"
+    return subprocess.Popen([sys.executable, "-c", code])
+
+
+async def alone(engine, prompt: str, tokens: int) -> float:
+    """Tokens a second with nobody watching."""
+    from pipeline.chat.events import ChatOptions, Delta
+
+    count, start = 0, 0.0
+    messages = [{"role": "user", "content": prompt}]
+    async with aclosing(engine.chat(messages, options=ChatOptions(max_tokens=tokens, temperature=0.0))) as events:
+        async for event in events:
+            if isinstance(event, Delta):
+                start = start or time.perf_counter()
+                count += 1
+    return (count - 1) / (time.perf_counter() - start)
+
+
+async def through(lab, engine, prompt: str, tokens: int, waits: list[float]) -> float:
+    """Tokens a second as the console takes them, all of them shown at the end."""
+    from benlab_tui.app import BenLabApp
+
+    bounded = Bounded(engine, tokens)
+
+    async def opener(_lab, _model):
+        return bounded
+
+    app = BenLabApp(lab, opener)
+    app.main.after_start = gc.freeze
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause(1.5)
+        watch = asyncio.create_task(pulse(waits))
+        await app.main.send(prompt)
+        await asyncio.sleep(0.1)
+        while app.main.chat.busy:
+            await asyncio.sleep(0.05)
+        watch.cancel()
+        turn = app.main.transcript.children[-1]
+        assert turn.text
+    return bounded.rate
+
+
+async def pulse(waits: list[float]) -> None:
+    """How late a 5 ms timer fires: the time that the loop was held."""
+    while True:
+        start = time.perf_counter()
+        await asyncio.sleep(0.005)
+        waits.append(time.perf_counter() - start - 0.005)
+
+
+def stream(rounds: int = 3, tokens: int = 200) -> dict[str, float]:
+    """The real engine on the default base, alone and through the console, idle and under load."""
+    from pipeline.chat import open_engine
+    from pipeline.lab import Lab
+
+    root = os.environ.get("BENLAB_BENCH_LAB")
+    if not root:
+        return {"skipped: set BENLAB_BENCH_LAB to a lab with a pulled base": 0.0}
+    prompt = "Write a long list of facts about quantum spin chains."
+    found: dict[str, list[float]] = {}
+    waits: dict[str, list[float]] = {"idle": [], "busy": []}
+
+    async def both(load: str, engine, folder: Path, number: int) -> None:
+        found.setdefault(f"alone_{load}", []).append(await alone(engine, prompt, tokens))
+        lab = Lab.at(folder / f"{load}{number}")
+        found.setdefault(f"console_{load}", []).append(await through(lab, engine, prompt, tokens, waits[load]))
+
+    async def run() -> None:
+        engine = await open_engine(Lab(Path(root)), "base")
+        try:
+            await alone(engine, prompt, 20)
+            with tempfile.TemporaryDirectory() as folder:
+                for number in range(rounds):
+                    await both("idle", engine, Path(folder), number)
+                    load = busy_process()
+                    try:
+                        await asyncio.sleep(1)
+                        await both("busy", engine, Path(folder), number)
+                    finally:
+                        load.kill()
+                        load.wait()
+        finally:
+            await engine.aclose()
+
+    asyncio.run(run())
+    medians = {f"{name}_tokens_per_second": statistics.median(values) for name, values in found.items()}
+    for load in ("idle", "busy"):
+        pairs = zip(found[f"console_{load}"], found[f"alone_{load}"], strict=True)
+        medians[f"ratio_{load}"] = statistics.median(console / engine for console, engine in pairs)
+        medians[f"stall_p99_ms_{load}"] = 1000 * sorted(waits[load])[int(0.99 * len(waits[load]))]
+    return medians
+
+
+def stall() -> dict[str, float]:
+    """Loop waits at 100 words a second of markdown while a job reports 200 metrics a second."""
+    from benlab_tui.app import BenLabApp
+    from benlab_tui.watch import JobView
+    from pipeline.lab import Lab
+    from simulator.events import Metric, Progress
+
+    text = "\n\n".join(
+        f"Paragraph {i} of **bold** text and `code`, as long as one line.\n\n- one\n- two" for i in range(12)
+    )
+    waits: list[float] = []
+
+    async def report(app) -> None:
+        view = JobView("job", "train")
+        await app.main.show_job(view)
+        for step in range(100_000):
+            view.take(Progress("train", step, 100_000))
+            view.take(Metric("train", step, {"loss": 1 / (step + 1)}))
+            if step % 20 == 0:
+                app.main.job_changed(view)
+            await asyncio.sleep(0.005)
+
+    async def run(folder: Path) -> None:
+        async def opener(_lab, _model):
+            return Script(text, 0.01)
+
+        app = BenLabApp(Lab.at(folder), opener)
+        app.main.after_start = gc.freeze
+        async with app.run_test(size=(160, 48)) as pilot:
+            await pilot.pause(2)
+            job = asyncio.create_task(report(app))
+            await asyncio.sleep(0.5)
+            watch = asyncio.create_task(pulse(waits))
+            await app.main.send("go")
+            await asyncio.sleep(0.1)
+            while app.main.chat.busy:
+                await asyncio.sleep(0.05)
+            watch.cancel()
+            job.cancel()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(run(Path(folder)))
+    ordered = sorted(waits)
+    return {f"p{p}_ms": 1000 * ordered[int(p / 100 * len(ordered))] for p in (50, 95, 99)} | {
+        "max_ms": 1000 * ordered[-1]
+    }
+
+
+PARTS = {"stream": stream, "stall": stall}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PARTS:
+        print(name, json.dumps({key: round(value, 3) for key, value in PARTS[name]().items()}), flush=True)
