@@ -79,11 +79,11 @@ class Desk(Screen[None]):
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]], group: str, exclusive: bool = True) -> None:
         """Runs work beside the screen; once the console closes nothing new begins."""
 
-        def start() -> Any:
-            return self._guarded(work)
+        async def start() -> None:
+            await self._guarded(work)
 
         if not self.closing:
-            self.run_worker(start, group=group, exclusive=exclusive, exit_on_error=False)
+            self.run_worker(start, group=group, exclusive=exclusive, exit_on_error=False)  # type: ignore[arg-type]
 
     async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Whatever goes wrong is one sentence, never the end of the console."""
