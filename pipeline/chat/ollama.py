@@ -16,7 +16,10 @@ _ASK_SECONDS = 5.0
 
 
 class OllamaEngine:
-    """Chats with `model` at `host`. `learned_tools`: the model writes TOOL lines without being told how, and its prompts stay training's."""
+    """Chats with `model` at `host`.
+
+    `learned_tools`: the model writes TOOL lines without being told how, and its prompts stay training's.
+    """
 
     def __init__(
         self,
