@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -39,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _print(Failed(f"{options.experiment} was cancelled: run it again to go on", "Interrupted"))
         return 130
+    except BrokenPipeError:
+        # Whoever read the events is gone: nobody is left to be told, and the work is not wanted.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+        return 1
     except MemoryError:
         _print(Failed(f"{options.experiment} needs more memory than there is: choose a smaller size", "MemoryError"))
         return 1

@@ -175,3 +175,19 @@ def test_module_prints_events(tmp_path: Path) -> None:
     assert run_module("run_phase", "--params", '{"depth": 99')[0] == 2
     code, events = run_module("run_phase", "--params", '{"phase_type": "spt_cluster", "depth": 99}')
     assert code == 2 and "depth is 99" in events[-1].error
+
+
+def test_a_reader_that_goes_away_ends_the_work(tmp_path: Path) -> None:
+    values = json.dumps({"system_sizes": [6], "depths": [1], "seeds": 500, "workers": 1})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "simulator", "sweep", "--lab", str(tmp_path), "--params", values],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout and process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == 1
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
