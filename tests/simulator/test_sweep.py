@@ -62,7 +62,7 @@ def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
         "phases": ["spt_cluster", "pseudorandom"],
         "system_sizes": [20],
         "depths": [4],
-        "seeds": 600,
+        "seeds": 1500,
         "workers": 2,
     }
     command = [sys.executable, "-m", "simulator", "sweep", "--lab", str(tmp_path), "--params", json.dumps(values)]
