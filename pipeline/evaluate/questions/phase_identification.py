@@ -21,7 +21,7 @@ class PhaseIdentification:
     def plan(self, rng: Random, region: Region, index: int) -> Question:
         params = draw(rng, region, PHASES[index % len(PHASES)], biased=rng.random() < 0.5)
         return Question(
-            self.name, region.name, rng.choice(wordings()[self.name]), [Run("run_phase", params)], max_tokens=56
+            self.name, region.name, rng.choice(wordings()[self.name]), [Run("run_phase", params)], max_tokens=48
         )
 
     def finish(self, question: Question) -> Question:
