@@ -36,6 +36,7 @@ class BenLabApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", priority=True, id="app.quit"),
         Binding("ctrl+c", "copy_or_quit", "Copy or quit", show=False, system=True, id="app.copy"),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend"),
     ]
 
     def __init__(self, lab: Lab, opener: Opener | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 from benlab_tui.control.engines import AUTOMATIC
@@ -39,7 +40,7 @@ async def use_model(screen: Sending, model: str) -> None:
 
 
 def _choices(lab: Lab) -> list[Choice]:
-    """What is known without a server's help; a server's own model may be typed with /model."""
+    """Names of this lab, and what its Ollama server lists."""
     from pipeline.errors import PipelineError
     from pipeline.install.registry import Registry
 
@@ -52,4 +53,22 @@ def _choices(lab: Lab) -> list[Choice]:
         choices += [Choice(v.version, v.version, f"on {v.base}, {v.created}") for v in Registry(lab).versions()]
     except PipelineError as error:
         choices.append(Choice("base", "base", str(error)))
-    return choices
+    return choices + [Choice(name, name, "on the Ollama server") for name in ollama_models(lab)]
+
+
+def ollama_models(lab: Lab) -> list[str]:
+    """What the Ollama server lists; nothing where none answers at once."""
+    import httpx
+
+    from pipeline.chat.http import address, is_loopback
+    from pipeline.chat.open import DEFAULT_HOST
+    from pipeline.errors import PipelineError
+
+    try:
+        asked = lab.config().get("chat", {}).get("ollama_host")
+        url = address(str(asked or os.environ.get("OLLAMA_HOST") or DEFAULT_HOST))
+        with httpx.Client(timeout=1.0, trust_env=not is_loopback(url)) as client:
+            listed = client.get(f"{url}/api/tags").json()["models"]
+        return [str(entry["name"]) for entry in listed][:100]
+    except (httpx.HTTPError, PipelineError, ValueError, KeyError, TypeError, AttributeError):
+        return []

@@ -99,11 +99,6 @@ class ReplyTurn(Turn):
         self.meta.update(meta)
         self.describe()
 
-    async def replace(self, text: str) -> None:
-        """Shows another text (a correction)."""
-        self.text = text
-        await self._reply.update(inert(text))
-
     def describe(self) -> None:
         """The line under the answer: engine, speed, context, marks."""
         meta = self.meta

@@ -184,3 +184,45 @@ async def test_the_model_picker_switches_and_the_choice_is_kept(lab, engine, con
         assert engine.closed
     async with console(lab, engine) as (app, pilot):
         assert app.main.engines.model == "base"
+
+
+async def test_the_model_picker_lists_what_ollama_lists(lab, engine, console, settled, monkeypatch):
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    class Tags(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps({"models": [{"name": "qwen2.5:1.5b"}, {"name": "\x1b[31mred"}]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Tags)
+    Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{server.server_port}")
+    try:
+        async with console(lab, engine) as (app, pilot):
+            await pilot.press("f2")
+            await pilot.pause(0.8)
+            labels = [str(option.prompt) for option in app.screen.query_one(OptionList).options]
+            assert any("qwen2.5:1.5b" in label for label in labels)
+            assert not any("\x1b" in label for label in labels)
+            await pilot.press(*"qwen", "enter")
+            await settled(app)
+            assert app.main.engines.model == "qwen2.5:1.5b"
+    finally:
+        server.shutdown()
+
+
+async def test_search_finds_messages_of_other_sessions(lab, engine, console, typed, shown):
+    async with console(lab, engine) as (app, pilot):
+        await typed(app, pilot, "about replay drift")
+        await pilot.press("ctrl+n")
+        await typed(app, pilot, "/search drift repl")
+        assert shown(app)[-1][1] == "about replay drift · user: about replay drift"
+        await typed(app, pilot, "/search zebra")
+        assert shown(app)[-1][1] == "no message holds all these words"
