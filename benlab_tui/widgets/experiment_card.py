@@ -33,7 +33,7 @@ class ExperimentCard(Turn):
 
     def on_mount(self) -> None:
         """The plot needs numpy: it comes after the first paint of the card."""
-        self.run_worker(self._plot, group="plot", exit_on_error=False)
+        self.run_worker(self._plot(), group="plot", exit_on_error=False)
 
     async def _plot(self) -> None:
         from benlab_tui.widgets.plots import plot_of
