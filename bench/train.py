@@ -212,7 +212,7 @@ def judge(options: argparse.Namespace) -> None:
     import torch
     from peft import PeftModel
 
-    from pipeline.train.batches import by_length, collate
+    from pipeline.train.batches import collate, pieces
     from pipeline.train.forward import SharedPrefixLoss
     from pipeline.train.model import load_model
     from pipeline.train.samples import encode, read_lines
@@ -225,7 +225,8 @@ def judge(options: argparse.Namespace) -> None:
         model = PeftModel.from_pretrained(load_model(lab, base, torch.float32), cache() / f"adapter-{side}")
         loss = SharedPrefixLoss(model)
         with torch.no_grad():
-            total = sum(float(loss(collate(tokens, numbers))) for numbers in by_length(tokens, 8))
+            split = pieces(tokens, list(range(len(tokens.samples))), 8, 4096, 64)
+            total = sum(float(loss(collate(tokens, part))) for part in split)
         found[side] = total / tokens.answer_tokens
     print(json.dumps(found))
 
@@ -234,7 +235,7 @@ def profile(options: argparse.Namespace) -> None:
     """Share of the GEMM peak that our step reaches, and where its time goes."""
     import torch
 
-    from pipeline.train.batches import collate, epoch_order
+    from pipeline.train.batches import collate, epoch_order, pieces
     from pipeline.train.fused import FusedLoss
     from pipeline.train.model import add_adapters, load_model
     from pipeline.train.samples import encode, read_lines
@@ -244,16 +245,22 @@ def profile(options: argparse.Namespace) -> None:
     tokens = encode(read_lines(lab.data), base, tokenizer, system, 1024)
     model = add_adapters(load_model(lab, base, dtype), RANK, ALPHA, 0.0, "all-linear", base)
     loss = FusedLoss(model, dtype)
-    batch = collate(tokens, epoch_order(tokens, options.batch, SEED, 0)[0])
+    numbers = epoch_order(tokens, options.batch, SEED, 0)[0]
+    batches = [collate(tokens, part) for part in pieces(tokens, numbers, options.batch, 1536, 64)]
+
+    def step() -> None:
+        for batch in batches:
+            loss(batch).backward()
+
     seconds, peak = [], peak_speed(model.config, dtype)
     for _ in range(6):
         start = time.perf_counter()
-        loss(batch).backward()
+        step()
         seconds.append(time.perf_counter() - start)
-    work = step_work(model.config, batch)
+    work = step_work(model.config, batches)
     reached = work / statistics.median(seconds[1:])
     with torch.profiler.profile() as seen:
-        loss(batch).backward()
+        step()
     times = sorted(((e.key, e.self_cpu_time_total) for e in seen.key_averages()), key=lambda item: -item[1])
     whole = sum(spent for _, spent in times)
     lines = [
@@ -265,18 +272,20 @@ def profile(options: argparse.Namespace) -> None:
     print(json.dumps({"report": "\n".join(lines)}))
 
 
-def step_work(config, batch) -> float:
-    """Floating-point operations that one step needs, padding and recomputation not counted."""
+def step_work(config, batches) -> float:
+    """Floating-point operations that one step needs; the prefix once, padding and recomputation not counted."""
     width, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
     size = width // config.num_attention_heads
     wide = width + 2 * config.num_key_value_heads * size
-    rows = sum(batch.lengths) + len(batch.prefix)
+    lengths = [length for batch in batches for length in batch.lengths]
+    answers = sum(batch.answer_tokens for batch in batches)
+    prefix = len(batches[0].prefix)
+    rows = sum(lengths) + prefix
     linear = width * wide + width * width + 3 * width * inner
     low = RANK * (3 * width + wide + 2 * width + 2 * (width + inner) + inner + width)
-    prefix = len(batch.prefix)
-    pairs = prefix * prefix / 2 + sum(n * (prefix + n / 2) for n in batch.lengths)
+    pairs = prefix * prefix / 2 + sum(n * (prefix + n / 2) for n in lengths)
     attention = 6 * 2 * pairs * width
-    head = 2 * 2 * batch.answer_tokens * width * config.vocab_size
+    head = 2 * 2 * answers * width * config.vocab_size
     return layers * (rows * (2 * 2 * linear + 3 * 2 * low) + attention) + head
 
 

@@ -1,4 +1,4 @@
-"""Batches of near-equal length, the same for the same seed and epoch."""
+"""Batches and their parts of near-equal length, the same for the same seed and epoch."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pipeline.train.samples import Encoded, Tokens, TokenSet
 if TYPE_CHECKING:
     import torch
 
-_POOL = 16
-"""Batches whose samples are sorted by length together: long enough to pad little, short enough to mix well."""
+_POOL = 4
+"""Batches whose samples are sorted by length together. More would pad less, and put one kind of sample in a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +52,28 @@ def epoch_order(tokens: TokenSet, batch_size: int, seed: int, epoch: int) -> lis
     return batches
 
 
-def pieces(tokens: TokenSet, numbers: list[int], most_samples: int, most_tokens: int) -> list[list[int]]:
-    """A batch in equal parts of at most `most_samples` samples and about `most_tokens` padded tokens."""
-    longest = max(len(tokens.samples[i].tokens) for i in numbers)
-    count = max(math.ceil(len(numbers) / most_samples), round(longest * len(numbers) / most_tokens))
-    size = math.ceil(len(numbers) / min(max(count, 1), len(numbers)))
-    return [numbers[i : i + size] for i in range(0, len(numbers), size)]
+def pieces(tokens: TokenSet, numbers: list[int], most_samples: int, most_tokens: int, overhead: int) -> list[list[int]]:
+    """A batch in parts of near-equal length: the cheapest split, by dynamic programming over the sorted samples.
 
-
-def by_length(tokens: TokenSet, batch_size: int) -> list[list[int]]:
-    """All samples once, shortest first: for validation."""
-    order = sorted(range(len(tokens.samples)), key=lambda i: (len(tokens.samples[i].tokens), i))
-    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    A part costs its padded tokens, the shared prefix, and `overhead` tokens for being a part. It has at most
+    `most_samples` samples, and at most `most_tokens` padded tokens unless one sample alone has more.
+    """
+    order = sorted(numbers, key=lambda i: (len(tokens.samples[i].tokens), i))
+    lengths = [len(tokens.samples[i].tokens) for i in order]
+    price, cut = [0.0] + [math.inf] * len(order), [0] * (len(order) + 1)
+    for end in range(1, len(order) + 1):
+        for start in range(end - 1, max(-1, end - most_samples - 1), -1):
+            padded = (end - start) * lengths[end - 1]
+            if padded > most_tokens and end - start > 1:
+                break
+            cost = price[start] + padded + len(tokens.prefix) + overhead
+            if cost < price[end]:
+                price[end], cut[end] = cost, start
+    parts, end = [], len(order)
+    while end:
+        parts.append(order[cut[end] : end])
+        end = cut[end]
+    return parts[::-1]
 
 
 def collate(tokens: TokenSet, numbers: list[int]) -> Batch:

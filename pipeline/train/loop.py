@@ -15,7 +15,7 @@ from torch import nn
 
 from pipeline.errors import Interrupted, LabError, TrainError
 from pipeline.train import checkpoint
-from pipeline.train.batches import by_length, collate, pieces
+from pipeline.train.batches import collate, pieces
 from pipeline.train.checkpoint import State
 from pipeline.train.clock import Clock
 from pipeline.train.control import Control
@@ -25,8 +25,6 @@ from pipeline.train.samples import TokenSet
 from pipeline.train.schedule import Schedule
 from pipeline.train.threads import Threads
 from simulator.events import Event, Metric, Note, Progress
-
-_CPU_TOKENS = 1536
 
 
 @dataclass
@@ -130,8 +128,8 @@ def _gradients(
     answers = sum(samples[i].answer for batch in batches for i in batch)
     mine = batches[rank::world] or [batches[0]]
     weight = 1.0 if batches[rank::world] else 0.0
-    tokens, limit = job.schedule.tokens, _most_tokens(job)
-    parts = [part for numbers in mine for part in pieces(tokens, numbers, job.state.micro, limit)]
+    tokens, limits = job.schedule.tokens, _limits(job)
+    parts = [part for numbers in mine for part in pieces(tokens, numbers, job.state.micro, *limits)]
     total = torch.zeros((), dtype=torch.float64)
     try:
         for i, part in enumerate(parts):
@@ -154,9 +152,12 @@ def _gradients(
     return float(total)
 
 
-def _most_tokens(job: Training) -> int:
-    """Tokens that are computed together. A CPU is as fast with 1,500 rows as with 10,000, and keeps under 3 GB."""
-    return _CPU_TOKENS if job.accelerator.device.type == "cpu" else 1 << 30
+def _limits(job: Training) -> tuple[int, int]:
+    """(most tokens of a part, what a part costs beside its tokens, in tokens).
+
+    A CPU is as fast with 1,500 rows as with 10,000, and keeps under 3 GB; a GPU wants few large parts.
+    """
+    return (1536, 64) if job.accelerator.device.type == "cpu" else (1 << 30, 4096)
 
 
 def _halve(job: Training) -> Note:
@@ -179,17 +180,13 @@ def _halve(job: Training) -> Note:
 
 def _validate(job: Training, loss: nn.Module) -> Generator[Event, None, float]:
     """Mean loss an answer token on the validation samples; keeps the adapter where it is the best so far."""
-    assert job.validation is not None
-    state, total = job.state, 0.0
-    loss.eval()
-    with torch.no_grad():
-        for numbers in by_length(job.validation, state.micro):
-            for piece in pieces(job.validation, numbers, state.micro, _most_tokens(job)):
-                total += float(loss(collate(job.validation, piece)))
-    loss.train()
-    value = total / job.validation.answer_tokens
+    state = job.state
+    while (value := _held_out_loss(job, loss)) is None:
+        yield _halve(job)
+    if not math.isfinite(value):
+        raise TrainError(_not_a_number(job, state.step - 1, job.schedule.learning_rate(state.step - 1)))
     state.validations.append((state.step, value))
-    if math.isfinite(value) and (state.best_loss is None or value < state.best_loss):
+    if state.best_loss is None or value < state.best_loss:
         state.best_loss, state.best_step, state.bad_validations = value, state.step, 0
         if job.accelerator.is_main_process:
             try:
@@ -198,8 +195,26 @@ def _validate(job: Training, loss: nn.Module) -> Generator[Event, None, float]:
                 yield Note(f"the best adapter so far could not be kept: {error}")
     else:
         state.bad_validations += 1
-    yield Note(f"step {state.step}: validation loss {value:.4f}, the best is {state.best_loss or value:.4f}")
+    yield Note(f"step {state.step}: validation loss {value:.4f}, the best is {state.best_loss:.4f}")
     return value
+
+
+def _held_out_loss(job: Training, loss: nn.Module) -> float | None:
+    """Mean loss an answer token on the validation samples; None where memory ran out."""
+    assert job.validation is not None
+    everything, total = list(range(len(job.validation.samples))), 0.0
+    loss.eval()
+    try:
+        with torch.no_grad():
+            for part in pieces(job.validation, everything, job.state.micro, *_limits(job)):
+                total += float(loss(collate(job.validation, part)))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+    finally:
+        loss.train()
+    return total / job.validation.answer_tokens
 
 
 def _save(job: Training, optimizer: torch.optim.Optimizer) -> Iterator[Event]:
