@@ -67,7 +67,15 @@ class Desk(Screen[None]):
         """The engine in use."""
         from benlab_tui.control.engines import Engines
 
-        return Engines(self.lab, self._opener, self.chats.recall("model", "auto"))
+        return Engines(self.lab, self._opener, self.chats.recall("model") or self._model_of_config())
+
+    def _model_of_config(self) -> str:
+        """`[chat] model` of benlab.toml; "auto" where it names none. What was chosen in the console wins over it."""
+        try:
+            model = self.lab.config().get("chat", {}).get("model")
+        except (LabError, AttributeError):
+            return "auto"
+        return model if isinstance(model, str) and model else "auto"
 
     @cached_property
     def chat(self) -> Chat:

@@ -218,6 +218,12 @@ async def test_the_model_picker_lists_what_ollama_lists(lab, engine, console, se
         server.shutdown()
 
 
+async def test_benlab_toml_names_the_model(lab, engine, console):
+    lab.config_path.write_text('[chat]\nmodel = "base"\n')
+    async with console(lab, engine) as (app, _pilot):
+        assert app.main.engines.model == "base"
+
+
 async def test_search_finds_messages_of_other_sessions(lab, engine, console, typed, shown):
     async with console(lab, engine) as (app, pilot):
         await typed(app, pilot, "about replay drift")
