@@ -21,6 +21,8 @@ from pipeline.data.kinds.base import GUIDE_KINDS
 from pipeline.data.params import MOST, GenerateParams
 from pipeline.errors import BadInput
 
+LIMITS = {"definitions": 700, "design": 700}
+"""About how many different prompts these kinds have."""
 FURTHER = tuple(name for name in KINDS if name not in GUIDE_KINDS)
 
 
@@ -114,13 +116,19 @@ def guide_default(option: str) -> int:
 
 
 def _shared(extra: int, shares: dict[str, float], exact: dict[str, int]) -> dict[str, int]:
-    """`extra` in whole numbers by weight (largest remainders), over the kinds without an exact count."""
+    """`extra` in whole numbers by weight (largest remainders), over the kinds without an exact count.
+
+    A kind that has only so many different prompts gives what is too much for it to the others.
+    """
     weights = {kind: shares.get(kind, 0.0) for kind in FURTHER if kind not in exact}
     whole = sum(weights.values())
     result = {kind: exact.get(kind, 0) for kind in FURTHER}
     if whole <= 0:
         return result
     parts = {kind: extra * weight / whole for kind, weight in weights.items()}
+    full = {kind: most for kind, most in LIMITS.items() if parts.get(kind, 0) > most}
+    if full and len(full) < sum(1 for weight in weights.values() if weight):
+        return _shared(extra - sum(full.values()), shares, {**exact, **full})
     for kind, part in parts.items():
         result[kind] = int(part)
     missing = extra - sum(int(part) for part in parts.values())

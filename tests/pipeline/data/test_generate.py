@@ -72,6 +72,15 @@ def test_default_counts_are_the_guides() -> None:
     assert sum(guide.values()) - guide["validation"] == 275
 
 
+def test_extra_is_shared_out_to_the_last_sample() -> None:
+    from pipeline.data.recipes import LIMITS, counts
+
+    for extra in (1, 7, 724, 9725, 100_000):
+        shared = counts(GenerateParams(extra=extra, n_per_phase=0, n_tri=0, n_discovery=0, n_replay_drift=0))
+        assert sum(shared.values()) - shared["validation"] == extra
+        assert all(shared[kind] <= most for kind, most in LIMITS.items())
+
+
 def test_the_guides_four_functions() -> None:
     assert [sample["meta"]["kind"] for sample in generate_phase_samples(n_per_phase=1)] == ["phase"] * 4
     phases = {sample["meta"]["params"]["phase_type"] for sample in generate_phase_samples(n_per_phase=1)}
