@@ -1,16 +1,69 @@
-"""A result as plain text."""
+"""A command's result as plain text, for the terminal and for the transcript."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from benlab_tui.text import inert
+from benlab_tui.text import inert, number, one_line
+
+Value = dict[str, Any]
 
 
-def as_text(value: dict[str, Any]) -> str:
-    """A result as a person reads it: its summary or text, else its values as indented JSON."""
+def as_text(value: Value) -> str:
+    """A result as a person reads it: its own words, a receipt, a table of scores, failures, else a line a value."""
     for key in ("text", "summary"):
         if isinstance(value.get(key), str):
             return inert(value[key])
-    return json.dumps(value, indent=2, ensure_ascii=False) if value else "done"
+    if "receipt" in value:
+        from benlab_tui.receipts import describe
+
+        return inert(describe(value))
+    if table := _scores(value):
+        return table
+    if value.get("failures"):
+        return _failures(value)
+    return plain(value) or "done"
+
+
+def plain(value: Value) -> str:
+    """A result without words of its own: a line a value, lists counted."""
+    lines = []
+    for key, item in value.items():
+        if item in (None, "", [], {}):
+            continue
+        if isinstance(item, list) and item and isinstance(item[0], list | dict):
+            item = f"{len(item)} entries"
+        elif isinstance(item, dict):
+            item = ", ".join(
+                f"{name} {number(part)}" for name, part in item.items() if not isinstance(part, list | dict)
+            )
+        elif isinstance(item, list):
+            item = ", ".join(map(number, item))
+        lines.append(f"{key.replace('_', ' ')}: {one_line(number(item), 300)}")
+    return "\n".join(lines)
+
+
+def _scores(value: Value) -> str:
+    """An evaluation as a table: a row a kind, base beside tuned, each with n and its 95 % interval."""
+    rows = []
+    for kind, models in value.items():
+        if isinstance(models, dict) and isinstance(models.get("tuned"), dict) and "score" in models["tuned"]:
+            base, tuned = (_score(models.get(side)) for side in ("base", "tuned"))
+            rows.append(f"{kind.replace('_', ' '):<24}{base:<30}{tuned}")
+    if not rows:
+        return ""
+    report = f"\nreport: {inert(str(value['report']))}" if value.get("report") else ""
+    return "\n".join([f"{'':<24}{'base':<30}tuned", *rows]) + report
+
+
+def _score(entry: Value | None) -> str:
+    if not entry or entry.get("score") is None:
+        return "–"
+    low, high = entry.get("interval") or (None, None)
+    interval = f", {low:.2f} to {high:.2f}" if low is not None and high is not None else ""
+    return f"{entry['score']:.2f} (n {entry.get('n', '?')}{interval})"
+
+
+def _failures(value: Value) -> str:
+    rows = [", ".join(f"{name} {one_line(str(part), 120)}" for name, part in row.items()) for row in value["failures"]]
+    return "\n".join([*rows, plain({name: part for name, part in value.items() if name != "failures"})])

@@ -8,7 +8,6 @@ from benlab_tui import arguments, registry
 from benlab_tui.control.context import ConsoleContext
 from benlab_tui.errors import Cancelled, ConsoleError
 from benlab_tui.plain_text import as_text
-from benlab_tui.text import number, one_line
 from pipeline.errors import PipelineError
 from simulator.errors import SimulatorError
 
@@ -46,33 +45,11 @@ async def run_line(screen: Sending, line: str) -> None:
     screen.refresh_lab()
 
 
-def plain(value: dict[str, Any]) -> str:
-    """A result without words of its own: a line a value, lists counted."""
-    lines = []
-    for key, item in value.items():
-        if item in (None, "", [], {}):
-            continue
-        if isinstance(item, list) and item and isinstance(item[0], list | dict):
-            item = f"{len(item)} entries"
-        elif isinstance(item, dict):
-            item = ", ".join(
-                f"{name} {number(part)}" for name, part in item.items() if not isinstance(part, list | dict)
-            )
-        elif isinstance(item, list):
-            item = ", ".join(map(number, item))
-        lines.append(f"{key.replace('_', ' ')}: {one_line(number(item), 300)}")
-    return "\n".join(lines)
-
-
 async def _show(screen: Sending, written: str, value: dict[str, Any]) -> None:
     """An experiment is a card; anything else its own text, unless the command wrote one."""
     if "experiment_id" in value and "params" in value:
         await screen.show_experiment(value)
     elif written:
         screen.keep("assistant", written, kind="command")
-    elif "receipt" in value:
-        from benlab_tui.receipts import describe
-
-        await screen.answer(describe(value))
     elif value:
-        await screen.answer(as_text(value) if "summary" in value or "text" in value else plain(value))
+        await screen.answer(as_text(value))

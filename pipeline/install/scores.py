@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.files import sha256_of
+
 if TYPE_CHECKING:
     from pipeline.lab import Lab
 
@@ -13,16 +15,18 @@ _KINDS = ("phase_identification", "numeric", "ordering", "definitions", "tools")
 
 
 def newest_scores(lab: Lab, adapter: Path) -> dict[str, Any]:
-    """`{kind: {"base": {"score", "n", "interval"}, "tuned": …}}` of the last evaluation of this adapter."""
+    """`{kind: {"base": {"score", "n", "interval"}, "tuned": …}}` of the last evaluation of these very weights.
+
+    A report names the weights by their sha256 (`adapter_sha256`): folders are written anew by every training.
+    """
     weights = adapter / "adapter_model.safetensors"
     if not weights.exists():
         return {}
-    written = weights.stat().st_mtime
-    reports = [path for path in lab.runs.glob("*/eval.json") if path.stat().st_mtime >= written]
-    for path in sorted(reports, key=lambda path: path.stat().st_mtime, reverse=True):
+    digest = sha256_of(weights)
+    for path in sorted(lab.runs.glob("*/eval.json"), key=lambda path: path.stat().st_mtime, reverse=True):
         try:
             report = json.loads(path.read_text(encoding="utf-8"))
-            if (lab.root / str(report["adapter"])).resolve() == adapter.resolve():
+            if report["adapter_sha256"] == digest:
                 return _summary(report)
         except (OSError, ValueError, KeyError, TypeError):
             continue
@@ -43,13 +47,10 @@ def _score(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def warning(scores: dict[str, Any]) -> str:
-    """One sentence where the tuned model does not beat its base, else an empty text."""
-    pairs = {
-        kind: (models["tuned"]["score"], models["base"]["score"])
-        for kind, models in scores.items()
-        if models.get("base") and None not in (models["tuned"].get("score"), models["base"].get("score"))
-    }
-    if not pairs or sum(tuned for tuned, _ in pairs.values()) > sum(base for _, base in pairs.values()):
-        return ""
-    rows = ", ".join(f"{kind} {tuned:.2f} against {base:.2f}" for kind, (tuned, base) in pairs.items())
-    return f"the tuned model does not beat its base ({rows})"
+    """One sentence that names every kind in which the tuned model does not beat its base, else an empty text."""
+    rows = []
+    for kind, models in scores.items():
+        base, tuned = (models.get(model, {}).get("score") for model in ("base", "tuned"))
+        if base is not None and tuned is not None and (tuned < base or tuned == base < 1):
+            rows.append(f"{kind} {tuned:.2f} against {base:.2f}")
+    return f"the tuned model does not beat its base in {', '.join(rows)}" if rows else ""

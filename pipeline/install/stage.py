@@ -41,10 +41,10 @@ def run(lab: Lab, params: InstallParams) -> Iterator[Event]:
         if server is not None:
             server.close()
     registry = Registry(lab, params.name)
-    worse = "" if params.force else warning(version.scores)
-    current = not worse or registry.current() is None
+    worse = warning(version.scores)
+    current = params.force or not worse or registry.current() is None
     if worse:
-        yield Note(f"{worse}: {'it is used all the same, as there is no other' if current else _keep(version)}")
+        yield Note(f"{worse}: {'it is used all the same' if current else _keep(version)}")
     if current and version.ollama:
         point_ollama(version, params.name)
     registry.add(version, make_current=current)

@@ -15,6 +15,7 @@ from pipeline.bases import Base
 from pipeline.errors import BaseError, ExportError, InstallError
 from pipeline.export.params import ExportParams
 from pipeline.export.stage import run as run_export
+from pipeline.files import sha256_of
 from pipeline.install import receipt
 from pipeline.install.params import InstallParams
 from pipeline.install.reference import Reference
@@ -125,10 +126,11 @@ def test_a_model_that_does_not_beat_its_base_is_not_taken_into_use_unasked(train
     Registry(trained).add(Version("ben-lab:old", "models/ben-lab/old/adapter.gguf", "smollm2", "x", "now", "old"))
     report = trained.new_run("eval") / "eval.json"
     scores = {"base": {"score": 0.5, "n": 40}, "tuned": {"score": 0.4, "n": 40}}
-    report.write_text(json.dumps({"adapter": "ben-lab-lora", "phase_identification": scores}))
+    weights = sha256_of(trained.adapter_dir / "adapter_model.safetensors")
+    report.write_text(json.dumps({"adapter_sha256": weights, "phase_identification": scores}))
     value = last_result(run(trained, InstallParams(target="embedded")))
     assert (
-        not value["current"] and "does not beat its base (phase_identification 0.40 against 0.50)" in value["warning"]
+        not value["current"] and "does not beat its base in phase_identification 0.40 against 0.50" in value["warning"]
     )
     current = Registry(trained).current()
     assert current and current.version == "ben-lab:old"
@@ -139,9 +141,17 @@ def test_a_model_that_does_not_beat_its_base_is_not_taken_into_use_unasked(train
 
 def test_scores_of_another_adapter_or_of_before_it_do_not_count(trained: Lab) -> None:
     folder = trained.new_run("eval")
-    (folder / "eval.json").write_text(json.dumps({"adapter": "another", "tools": {"tuned": {"score": 1, "n": 1}}}))
+    report = {"adapter_sha256": "another", "tools": {"tuned": {"score": 1, "n": 1}}}
+    (folder / "eval.json").write_text(json.dumps(report))
     (trained.new_run("eval") / "eval.json").write_text("{broken")
     assert newest_scores(trained, trained.adapter_dir) == {} and warning({}) == ""
+
+
+def test_one_kind_that_got_worse_is_not_hidden_by_another_that_got_better() -> None:
+    better = {"base": {"score": 0.0}, "tuned": {"score": 1.0}}
+    worse = {"base": {"score": 0.5}, "tuned": {"score": 0.0}}
+    assert warning({"ordering": better}) == ""
+    assert "tools 0.00 against 0.50" in warning({"ordering": better, "tools": worse})
 
 
 def test_export_writes_the_adapter_and_refuses_a_folder(trained: Lab, tmp_path: Path) -> None:
