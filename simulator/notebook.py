@@ -121,7 +121,7 @@ class Notebook:
     def _words(self, verb: str) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeEncodeError) as error:
             raise NotebookError(
                 f"{self.path} cannot be {verb} ({error}): close other programs that use it, or restore a backup"
             ) from error

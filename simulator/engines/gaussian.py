@@ -57,11 +57,14 @@ def _follow(
             majorana.rotate(frame, gates)
             majorana.spread_support(support, gates)
             majorana.rotate(spins, backward)
-            layers[:active, depth - 1] = cuts.entropies(frame, support, cut)[0]
+        central = cuts.entropies(frame, support, cut)
+        if depth:
+            layers[:active, depth - 1] = central[0]
         wanted = [row for row in range(active) if depth in requests[row][1]]
         if wanted:
             chosen = slice(None) if len(wanted) == active else wanted
-            whole = _measure(phase, size, frame[chosen], support, spins[chosen], layers[wanted, :depth])
+            both = central[0][chosen], central[1][chosen]
+            whole = _measure(phase, size, frame[chosen], support, spins[chosen], layers[wanted, :depth], both)
             for place, row in enumerate(wanted):
                 found[row].append(whole.row(place))
     return found
@@ -77,12 +80,22 @@ def _start_operator(phase: str, size: int, batch: int) -> Floats:
 
 
 def _measure(
-    phase: str, size: int, frame: Floats, support: majorana.Mask, spins: Floats, layers: Floats
+    phase: str,
+    size: int,
+    frame: Floats,
+    support: majorana.Mask,
+    spins: Floats,
+    layers: Floats,
+    central: tuple[Floats, Floats],
 ) -> Observables:
+    """All observables of one depth; `central` are the middle cut's two entropies, which are known already."""
     extra = majorana.ancillas(phase)
     gamma = majorana.covariance(frame)
     first = 2 * extra
-    by_cut = [cuts.entropies(frame, support, 2 * (cut + extra), gamma) for cut in range(1, size)]
+    by_cut = [
+        central[0] if cut == middle(size) else cuts.entropies(frame, support, 2 * (cut + extra), gamma)[0]
+        for cut in range(1, size)
+    ]
     a, b = anchors(size)
     segment = gamma[:, first + 2 * a + 1 : -1, first + 2 * a + 1 : -1]
     if extra:
@@ -95,8 +108,8 @@ def _measure(
     members = first + np.sort(np.concatenate([odd, even]))
     return Observables(
         layer_entropy=layers,
-        cut_entropy=np.stack([entropy for entropy, _ in by_cut], axis=1),
-        middle_renyi=by_cut[middle(size) - 1][1],
+        cut_entropy=np.stack(by_cut, axis=1),
+        middle_renyi=central[1],
         up_z=np.clip(up, -1.0, 1.0),
         x=np.diagonal(gamma[:, first::2, first + 1 :: 2], axis1=1, axis2=2),
         zz=np.diagonal(gamma[:, first + 1 : -1 : 2, first + 2 :: 2], axis1=1, axis2=2),

@@ -15,6 +15,15 @@ Floats = NDArray[np.float64]
 # thousand keeps twelve digits of the sixteen.
 _SAFE_GROWTH = 1e3
 _LOOK_AHEAD = 12
+# Index pairs of a 4 x 4 matrix, the pairs that are left, and the sign of the permutation of all four.
+_COMPLEMENTS = (
+    ((0, 1), (2, 3), 1),
+    ((0, 2), (1, 3), -1),
+    ((0, 3), (1, 2), 1),
+    ((1, 2), (0, 3), 1),
+    ((1, 3), (0, 2), -1),
+    ((2, 3), (0, 1), 1),
+)
 
 
 def leading_magnitudes(matrix: Floats) -> Floats:
@@ -38,33 +47,44 @@ def magnitude(matrix: Floats) -> Floats:
 def leading_pfaffians(matrix: Floats) -> Floats:
     """Signed Pf of the leading blocks of size 2, 4, ..., (batch, k), of matrices (batch, 2k, 2k).
 
-    One elimination gives all of them. It cannot pivot, for the blocks have a fixed
-    order; where a pivot is small the matrix is done again with look-ahead.
+    One elimination, of four rows a step, gives all of them. It cannot pivot, for the blocks have a
+    fixed order; where a pivot is small the matrix is done again with look-ahead.
     """
     batch, pairs = len(matrix), matrix.shape[1] // 2
     band = _bandwidth(matrix)
     found = np.empty((batch, pairs))
     rest, product, growth = matrix.copy(), np.ones(batch), np.zeros(batch)
-    for step in range(pairs):
-        top, below = 2 * step, 2 * step + 2
-        pivot = rest[:, top, top + 1]
+    for step in range(0, pairs, 2):
+        top, below = 2 * step, 2 * step + 4
+        found[:, step] = product * rest[:, top, top + 1]
+        if step + 1 == pairs:
+            break
+        dual, pivot = _dual(rest[:, top:below, top:below])
         product = product * pivot
-        found[:, step] = product
-        if step == pairs - 1:
+        found[:, step + 1] = product
+        if step + 2 == pairs:
             break
         window = slice(below, below + band)
-        first, second = rest[:, top, window], rest[:, top + 1, window]
-        safe = np.where(np.abs(pivot) < 1e-30, 1e-30, pivot)
-        largest = np.abs(first).max(axis=1) * np.abs(second).max(axis=1)
-        growth = np.maximum(growth, largest / np.abs(safe))
+        side = rest[:, top:below, window]
+        safe = np.where(np.abs(pivot) < 1e-30, 1e-30, pivot)[:, None, None]
         # Where one matrix overflows it is done again below; the others must not see a warning.
         with np.errstate(over="ignore", invalid="ignore"):
-            heads = rest[:, top : top + 2, window]
-            turned = np.stack([-second, first], axis=1) / safe[:, None, None]
-            rest[:, window, window] += heads.transpose(0, 2, 1) @ turned
+            inverse = dual / safe
+            growth = np.maximum(growth, np.abs(inverse).max(axis=(1, 2)) * np.abs(side).max(axis=(1, 2)) ** 2)
+            rest[:, window, window] += side.transpose(0, 2, 1) @ (inverse @ side)
     for index in np.flatnonzero(~(growth < _SAFE_GROWTH)):
         found[index] = _with_look_ahead(matrix[index])
     return found
+
+
+def _dual(head: Floats) -> tuple[Floats, Floats]:
+    """Of antisymmetric (batch, 4, 4): the matrix whose quotient by the Pfaffian is the inverse, and the Pfaffian."""
+    dual = np.zeros_like(head)
+    for (row, column), (first, second), sign in _COMPLEMENTS:
+        dual[:, row, column] = -sign * head[:, first, second]
+        dual[:, column, row] = -dual[:, row, column]
+    pivot = head[:, 0, 1] * head[:, 2, 3] - head[:, 0, 2] * head[:, 1, 3] + head[:, 0, 3] * head[:, 1, 2]
+    return dual, pivot
 
 
 def _bandwidth(matrix: Floats) -> int:
