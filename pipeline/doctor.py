@@ -113,16 +113,28 @@ def _installed(lab: Lab) -> Check:
 
 
 def _ollama(lab: Lab) -> Check:
-    import httpx
+    import asyncio
 
     from pipeline.chat.open import ollama_url
 
     host = ollama_url(lab)
-    try:
-        answer = httpx.get(f"{host}/api/version", timeout=1.5, trust_env=False).json()
-        return Check("ollama", "ok", f"{answer['version']} at {host}")
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+    version = asyncio.run(_ollama_version(host))
+    if version is None:
         return Check("ollama", "ok", f"no server at {host}: the embedded engine (llama.cpp) answers instead")
+    return Check("ollama", "ok", f"{version} at {host}")
+
+
+async def _ollama_version(host: str) -> str | None:
+    import httpx
+
+    from pipeline.chat.http import is_loopback
+    from pipeline.chat.look import small_json
+
+    try:
+        async with httpx.AsyncClient(trust_env=not is_loopback(host)) as client:
+            return str((await small_json(client, f"{host}/api/version"))["version"])[:40]
+    except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _accelerator(_lab: Lab) -> Check:

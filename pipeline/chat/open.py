@@ -94,6 +94,7 @@ async def _ollama(url: str, model: str, modelfile: Modelfile, lab: Lab) -> Ollam
     import httpx
 
     from pipeline.chat.http import is_loopback, tls_for
+    from pipeline.chat.look import small_json
     from pipeline.chat.ollama import OllamaEngine
 
     wanted = await asyncio.to_thread(_ollama_name, lab, model, url)
@@ -103,12 +104,12 @@ async def _ollama(url: str, model: str, modelfile: Modelfile, lab: Lab) -> Ollam
         async with httpx.AsyncClient(
             timeout=_LOOK_SECONDS, trust_env=not is_loopback(url), verify=tls_for(url)
         ) as client:
-            listed = (await client.get(f"{url}/api/tags")).json()["models"]
+            listed = (await small_json(client, f"{url}/api/tags"))["models"]
             names = {str(entry.get("model") or entry.get("name")) for entry in listed}
             if not names & {wanted, f"{wanted}:latest"}:
                 return None
-            version = str((await client.get(f"{url}/api/version")).json()["version"])[:40]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
+            version = str((await small_json(client, f"{url}/api/version"))["version"])[:40]
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, KeyError, TypeError, AttributeError):
         return None
     tuned = model != "base" and (wanted.split(":")[0] == "ben-lab" or _registry(lab, model).find(model) is not None)
     return OllamaEngine(
@@ -117,16 +118,13 @@ async def _ollama(url: str, model: str, modelfile: Modelfile, lab: Lab) -> Ollam
 
 
 def _ollama_name(lab: Lab, model: str, url: str) -> str | None:
-    """The name that this server lists the model under; None where the version in use is not installed there.
+    """The name that this server would list the model under; None where it serves other bytes.
 
-    An installed version is asked for by its own tag, so that a server which still has an older one under the
-    bare name does not answer in its place.
+    A version that was installed there is asked for by its own tag, which no later install moves.
     """
     if model != "base":
         version = _registry(lab, model).find(model)
-        if version is None:
-            return model
-        return version.version if version.ollama.get("host") == url else None
+        return version.version if version is not None and version.ollama.get("host") == url else model
     return _base_tag(lab)
 
 

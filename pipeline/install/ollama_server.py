@@ -6,6 +6,7 @@ with HEAD first: a POST of a blob that is there may reset the connection.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from pipeline.errors import InstallError
 
 _CHUNK = 1 << 20
 _TRIES = 2
+_VERSION_BYTES = 64_000
 OLDEST = (0, 5, 5)
 NO_ADAPTERS_FROM = (0, 34, 1)
 
@@ -48,16 +50,16 @@ class OllamaServer:
     def version(self) -> str:
         """The server's version text. Raises InstallError where something else than Ollama answers."""
         with self._step("asking for the version"):
-            response = self._http.get("/api/version", timeout=5.0)
-            self.answers = True
+            with self._http.stream("GET", "/api/version", timeout=5.0) as response:
+                self.answers = True
+                # A version is short; whatever sends more is no Ollama, and may never end.
+                body = next(response.iter_bytes(_VERSION_BYTES), b"").decode("utf-8", "replace")
             try:
-                text = response.json()["version"] if response.status_code == 200 else None
-            except (ValueError, KeyError, TypeError):
+                text = json.loads(body)["version"] if response.status_code == 200 else None
+            except (ValueError, KeyError, TypeError, RecursionError):
                 text = None
         if not isinstance(text, str) or not version_numbers(text):
-            raise InstallError(
-                f"{self.url} is not an Ollama server ({error_text(response.text)[:120]}): check OLLAMA_HOST"
-            )
+            raise InstallError(f"{self.url} is not an Ollama server ({error_text(body)[:120]}): check OLLAMA_HOST")
         return text
 
     def names(self) -> set[str]:

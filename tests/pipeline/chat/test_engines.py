@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from contextlib import aclosing
@@ -246,10 +248,11 @@ async def test_ollama_answers_where_it_lists_the_model_in_use(
     assert isinstance(engine, OllamaEngine) and engine.label == "ollama 0.33.0 · ben-lab" and not engine.is_remote
     await engine.aclose()
     Registry(lab).add(Version("ben-lab:r2", "models/ben-lab/r2/adapter.gguf", "smollm2", "x", "now", "r2"))
-    with pytest.raises(
-        ChatError, match="smollm2 is not here"
-    ):  # the version in use is embedded, not Ollama's older one
-        await open_engine(lab, "ben-lab", ollama_host=server.url)
+    engine = await open_engine(lab, "ben-lab", ollama_host=server.url)
+    assert isinstance(engine, OllamaEngine) and engine.model == "ben-lab"
+    await engine.aclose()
+    with pytest.raises(ChatError, match="smollm2 is not here"):  # not listed there, so the embedded engine's turn
+        await open_engine(lab, "ben-lab:r2", ollama_host=server.url)
     server.add_model("ben-lab:r2", "0" * 64)
     Registry(lab).update("ben-lab:r2", ollama={"host": server.url})
     engine = await open_engine(lab, "ben-lab", ollama_host=server.url)
@@ -317,3 +320,18 @@ def test_importing_chat_loads_nothing_heavy(tmp_path: Path) -> None:
 
     code = "import sys, pipeline.chat; print(sorted({'httpx','numpy','torch','ollama','xllamacpp'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+async def test_a_server_that_never_stops_answering_is_passed_over(lab: Lab) -> None:
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b" " * 65_536)
+                await writer.drain()
+
+    server = await asyncio.start_server(flood, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(ChatError, match="not installed yet"):
+        await open_engine(lab, "ben-lab", ollama_host=f"127.0.0.1:{port}")
+    server.close()
