@@ -2,8 +2,8 @@
 
 A number belongs to the last feature named before it (else to the one asked about) and to the last run named before
 it: by its label A or B, or by its phase where the runs are of different phases. It is contradicted where it lies
-further than 0.15 of the feature's scale from the simulator's value. A number that repeats a setting of the prompt,
-or that belongs to no feature, is not counted.
+further than 0.15 of the feature's scale from the simulator's value. A number that stands in the prompt
+(a setting, or a fingerprint's value), or that belongs to no feature, is not counted: copying predicts nothing.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ def count(question: Question, answer: str) -> Numbers:
     if not question.results or "features" not in question.results[0]:
         return Numbers()
     feature, run = question.feature, 0
-    settings = {text for item in question.runs for value in item.params.values() for text in numbers_in(str(value))}
-    asked_for = set(numbers_in(question.prompt)) & settings
+    given = set(numbers_in(question.prompt))
     checked = contradicted = 0
     for match in _scanner().finditer(answer):
         if match["feature"]:
@@ -50,7 +49,7 @@ def count(question: Question, answer: str) -> Numbers:
             run = _run_of_phase(question, match["phase"], run)
         elif match["label"]:
             run = _run_of_label(question, match["label"], run)
-        elif feature and match["number"] not in asked_for:
+        elif feature and match["number"].replace("−", "-") not in given:
             truth = float(question.results[run]["features"][feature])
             checked += 1
             contradicted += abs(float(match["number"].replace("−", "-")) - truth) > tolerance(feature)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pipeline.evaluate.params import EvalParams
 from pipeline.evaluate.question import Question
 from pipeline.evaluate.report import write_report
 from pipeline.evaluate.tally import Answer, judge, scores
+from pipeline.files import sha256_of
 from pipeline.lab import Lab, current_run
 from pipeline.modelfile import load
 from simulator.events import Event, Metric, Note, Progress, Result
@@ -35,8 +37,8 @@ def run(lab: Lab, params: EvalParams) -> Iterator[Event]:
     """
     started = time.monotonic()
     folder = current_run(lab, "eval")
-    adapter, trained_on = _adapter(lab, params, folder)
-    base = locate(lab, params.base or trained_on)
+    adapter = _adapter(lab, params, folder)
+    base = locate(lab, params.base or adapter.base)
     yield Progress("eval", 0, None, "making questions")
     questions, left_out = make_questions(params, Trained.of(lab.data))
     if not questions:
@@ -45,11 +47,12 @@ def run(lab: Lab, params: EvalParams) -> Iterator[Event]:
         yield Note(f"{left_out} questions are left out because the training data has seen them")
     answers: list[Answer] = []
     means = training_means() if "numeric" in params.kinds else {}
-    yield from _ask(lab, base, adapter, questions, params, answers, means, folder)
+    yield from _ask(lab, base, adapter.gguf, questions, params, answers, means, folder)
     value: dict[str, Any] = {
         **scores(answers, means),
         "base": {"name": base.name, "sha256": base.sha256},
-        "adapter": lab.relative(adapter),
+        "adapter": lab.relative(adapter.source),
+        "adapter_sha256": adapter.sha256,
         "questions": len(questions),
         "left_out": left_out,
         "seed": params.seed,
@@ -69,23 +72,29 @@ def _ask(
     means: dict[str, float],
     folder: Path,
 ) -> Iterator[Event]:
-    """Fills `answers`; questions of one kind go to the server together, so that they share its slots."""
+    """Fills `answers`, model after model; questions of one kind share a server's slots.
+
+    Every model has a server of its own: llama.cpp keeps the states of prompts that it has seen and reuses them
+    whatever LoRA scale a request asks for, so that one server would hand the base's states to the tuned model.
+    """
     system = load(lab).system
     models = [*([] if params.skip_base else ["base"]), "tuned", *(["retrieval"] if params.rag else [])]
     total = len(questions) * len(models)
-    log = folder / "engine.log"
-    with EmbeddedServer.start(base, [adapter], parallel=params.parallel, context=CONTEXT, log=log) as server:
-        for kind in dict.fromkeys(question.kind for question in questions):
-            part = [question for question in questions if question.kind == kind]
-            longest = max(question.max_tokens for question in part)
-            for model in models:
+    for model in models:
+        adapters = [] if model == "base" else [adapter]
+        log = folder / f"engine-{model}.log"
+        with EmbeddedServer.start(base, adapters, parallel=params.parallel, context=CONTEXT, log=log) as server:
+            for kind in dict.fromkeys(question.kind for question in questions):
+                part = [question for question in questions if question.kind == kind]
+                longest = max(question.max_tokens for question in part)
                 prompts = [_messages(system, _prompt(lab, question, model)) for question in part]
-                tuned = model != "base"
-                for index, text in server.complete_many(prompts, adapter=tuned, max_tokens=longest, stop=STOP):
+                texts = server.complete_many(prompts, adapter=bool(adapters), max_tokens=longest, stop=STOP)
+                for index, text in texts:
                     answers.append(judge(part[index], model, text))
                     yield Progress("eval", len(answers), total, f"{kind}, {model}")
-                    if len(answers) % 10 == 0 or index == len(part) - 1:
+                    if len(answers) % 10 == 0:
                         yield Metric("eval", len(answers), _live(answers, means))
+                yield Metric("eval", len(answers), _live(answers, means))
     answers.sort(key=lambda answer: (questions.index(answer.question), answer.model))
 
 
@@ -114,8 +123,18 @@ def _live(answers: list[Answer], means: dict[str, float]) -> dict[str, float]:
     }
 
 
-def _adapter(lab: Lab, params: EvalParams, folder: Path) -> tuple[Path, str]:
-    """The adapter as GGUF, converted into the run's folder where it is a peft folder, and its base's name."""
+@dataclass(frozen=True)
+class _Adapter:
+    """What is evaluated: the GGUF that the engine loads, where it comes from, that source's digest, and its base."""
+
+    gguf: Path
+    source: Path
+    sha256: str
+    base: str
+
+
+def _adapter(lab: Lab, params: EvalParams, folder: Path) -> _Adapter:
+    """The adapter as GGUF, converted into the run's folder where it is a peft folder."""
     if params.version and params.adapter:
         raise BadInput("version and adapter are both given: give one of them")
     if params.version:
@@ -123,18 +142,20 @@ def _adapter(lab: Lab, params: EvalParams, folder: Path) -> tuple[Path, str]:
 
         registry = Registry(lab)
         version = registry.named(params.version)
-        return registry.adapter_path(version), version.base
+        path = registry.adapter_path(version)
+        return _Adapter(path, path, sha256_of(path), version.base)
     path = Path(params.adapter).expanduser() if params.adapter else lab.adapter_dir
     if path.is_file():
-        return path, params.base or "smollm2"
-    if not path.is_dir():
+        return _Adapter(path, path, sha256_of(path), params.base or "smollm2")
+    weights = path / "adapter_model.safetensors"
+    if not weights.is_file():
         raise BadInput(f"there is no adapter at {path}: run `benlab train` first, or give one with --adapter")
     from pipeline.export.adapter import convert_adapter
 
-    name = params.base or _base_of(path)
+    base = locate(lab, params.base or _base_of(path))
     out = folder / "eval-adapter.gguf"
-    convert_adapter(path, locate(lab, name).path, out)
-    return out, name
+    convert_adapter(path, base.path, out, base_sha256=base.sha256)
+    return _Adapter(out, path, sha256_of(weights), base.name)
 
 
 def _base_of(folder: Path) -> str:

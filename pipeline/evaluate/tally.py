@@ -53,7 +53,8 @@ def scores(answers: list[Answer], means: dict[str, float]) -> dict[str, Any]:
     if far:
         report["extrapolation"] = _by_kind(far, means)
     report["contradicted_numbers"] = {
-        model: contradicted([answer for answer in answers if answer.model == model]) for model in _models(answers)
+        model: {**contradicted(own := [a for a in answers if a.model == model]), "kinds": _contradicted_by_kind(own)}
+        for model in _models(answers)
     }
     return report
 
@@ -65,6 +66,12 @@ def contradicted(answers: list[Answer]) -> dict[str, object]:
     wrong = sum(1 for answer in numbered if answer.contradicted)
     rate["contradicted"] = rate.pop("right")
     return {**rate, "answers": len(answers), "answers_with_numbers": len(numbered), "answers_contradicted": wrong}
+
+
+def _contradicted_by_kind(answers: list[Answer]) -> dict[str, dict[str, object]]:
+    """The same for each kind whose answers hold numbers of their own."""
+    kinds = dict.fromkeys(answer.question.kind for answer in answers if answer.checked)
+    return {kind: contradicted([a for a in answers if a.question.kind == kind]) for kind in kinds}
 
 
 def _models(answers: list[Answer]) -> list[str]:

@@ -10,6 +10,7 @@ from pipeline.bases import Base
 from pipeline.errors import BadInput
 from pipeline.evaluate.params import EvalParams
 from pipeline.evaluate.stage import run
+from pipeline.files import sha256_of
 from pipeline.lab import Lab
 from simulator.events import Metric, last_result
 
@@ -37,6 +38,8 @@ def test_scores_and_reports(evaluated: Lab) -> None:
     params = EvalParams(questions=2, kinds=["numeric"], extrapolation=True, parallel=1)
     events = list(run(evaluated, params))
     value = events[-1].value
+    assert value["adapter"] == "ben-lab-lora"
+    assert value["adapter_sha256"] == sha256_of(evaluated.adapter_dir / "adapter_model.safetensors")
     assert any(isinstance(event, Metric) for event in events)
     for part in (value, value["extrapolation"]):
         assert part["numeric"]["base"] == part["numeric"]["tuned"]
