@@ -67,7 +67,7 @@ def _finish(options: Options, context: HeadlessContext, value: Value) -> int:
 
         sys.stdout.write(as_text(value) + "\n")
     sys.stdout.flush()
-    return 0
+    return 1 if value.get("ok") is False else 0
 
 
 def _fail(options: Options, error: str, kind: str, code: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 Value = dict[str, Any]
 
+_QUIET = 20.0
+"""Seconds: without a terminal a line a stage, and one more each time this long has passed."""
+
 
 class HeadlessContext:
     """Writes events as JSON lines on stdout, or as bars and lines on stderr."""
@@ -35,6 +39,7 @@ class HeadlessContext:
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
         self._stage = ""
+        self._said = 0.0
 
     async def emit(self, event: Event) -> None:
         """One JSON line, or a bar's new state."""
@@ -96,8 +101,10 @@ class HeadlessContext:
 
     def _progress(self, event: Progress) -> None:
         if not sys.stderr.isatty():
-            if event.stage != self._stage:
-                self._line(f"{event.stage} …")
+            if event.stage != self._stage or time.monotonic() - self._said > _QUIET:
+                count = f" {event.done:g} of {event.total:g}" if event.total else ""
+                self._line(f"{event.stage}{count} {inert(event.note)}".rstrip())
+                self._said = time.monotonic()
             self._stage = event.stage
             return
         self._stage = event.stage

@@ -11,6 +11,8 @@ Value = dict[str, Any]
 
 def as_text(value: Value) -> str:
     """A result as a person reads it: its own words, a receipt, a table of scores, failures, else a line a value."""
+    if isinstance(value.get("features"), dict):
+        return _experiment(value)
     for key in ("text", "summary"):
         if isinstance(value.get(key), str):
             return inert(value[key])
@@ -41,6 +43,12 @@ def plain(value: Value) -> str:
             item = ", ".join(map(number, item))
         lines.append(f"{key.replace('_', ' ')}: {one_line(number(item), 300)}")
     return "\n".join(lines)
+
+
+def _experiment(value: Value) -> str:
+    """One run: its summary, its thirteen features, its id."""
+    rows = [f"  {name:<20}{number(part):>12}" for name, part in value["features"].items()]
+    return "\n".join([inert(str(value.get("summary", ""))), *rows, f"  id {value.get('experiment_id', '')}"])
 
 
 def _scores(value: Value) -> str:

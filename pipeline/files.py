@@ -25,6 +25,7 @@ def replacing(target: Path) -> Iterator[Path]:
     temporary = _beside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_device(target)
         yield temporary
         _flush(temporary)
         temporary.replace(target)
@@ -119,6 +120,12 @@ def require_space(folder: Path, needed: int, what: str) -> None:
             f"{what} needs {needed / 1e6:,.0f} MB in {folder} and the disk has {free / 1e6:,.0f} MB free: "
             "make room (`benlab disk`) or choose another folder with --lab"
         )
+
+
+def _refuse_device(target: Path) -> None:
+    """A rename would put a file in the place of a device, pipe or folder."""
+    if target.exists() and not target.is_file():
+        raise LabError(f"{target} is no regular file: give the name of a file")
 
 
 def _beside(target: Path) -> Path:

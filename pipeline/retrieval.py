@@ -175,7 +175,8 @@ def _add_report(conn: sqlite3.Connection, path: Path, mark: str) -> None:
     text = path.read_text(encoding="utf-8", errors="replace")
     for part in text.split("\n## ")[:200]:
         title, _, body = part.partition("\n")
-        if body.strip():
+        # What was said in a chat is no source: a model's wrong answer would come back as a passage.
+        if body.strip() and title.strip("# ") not in ("Question", "Answer"):
             conn.execute(
                 "INSERT INTO passages VALUES ('report', ?, ?, ?, '')",
                 (path.name, title.strip("# "), body.strip()[:4000]),

@@ -22,7 +22,7 @@ async def cancel(context: Context, params: CancelParams) -> Value:
     running = [job for job in jobs.find(context.lab) if job.state() == "running"]
     chosen = [job for job in running if params.job in ("", job.id)]
     if not chosen:
-        known = ", ".join(job.id for job in running) or "none"
-        raise BadArgument(f"no running job is named {params.job or 'at all'}: running now: {known}")
+        known = ", ".join(job.id for job in running)
+        raise BadArgument(f"no job named {params.job!r} runs: these do: {known}" if known else "no job runs now")
     await jobs.cancel(chosen[0])
     return {"cancelled": chosen[0].id, "summary": f"{chosen[0].id} was cancelled"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,9 +37,13 @@ def _variants() -> Mapping[str, type[BaseModel]]:
     examples=("data check data/lab_instructions.jsonl", "data add 12 accept"),
 )
 async def data(context: Context, params: tuple[str, BaseModel]) -> Value:
-    """Raises pipeline.errors.DataError and BadInput."""
+    """`check` fails where a claim does not hold. Raises pipeline.errors.DataError and BadInput."""
     name, values = params
     if name == "check":
+        assert isinstance(values, CheckParams)
+        inside = context.lab.root / values.file
+        if not Path(values.file).exists() and inside.exists():
+            values = values.model_copy(update={"file": str(inside)})
         return await context.job("check", values)
     from pipeline.data.feedback import judge
 

@@ -31,7 +31,7 @@ class Speaker:
 
     async def lines(self, request: GenerateRequest) -> AsyncIterator[dict[str, Any]]:
         """Ollama's objects: pieces of the answer, then one with `done`. Raises ChatError."""
-        from pipeline.chat.events import Delta, Done
+        from pipeline.chat.events import ChatOptions, Delta, Done
 
         async with self._turn, asyncio.timeout(ANSWER_SECONDS):
             engine = await self._open(request.model)
@@ -39,7 +39,9 @@ class Speaker:
             if request.system:
                 messages.insert(0, {"role": "system", "content": request.system})
             reason = "stop"
-            async with aclosing(engine.chat(messages)) as events:
+            chosen = request.options.model_dump(exclude={"num_predict"})
+            options = ChatOptions(max_tokens=request.options.num_predict, **chosen)
+            async with aclosing(engine.chat(messages, options=options)) as events:
                 async for event in events:
                     if isinstance(event, Delta):
                         yield _line(request.model, event.text)

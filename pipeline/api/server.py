@@ -200,13 +200,24 @@ def _add_generate(app: FastAPI, speaker: Speaker) -> None:
         return StreamingResponse(speaker.stream(request), media_type="application/x-ndjson")
 
 
-def serve(lab: Lab, host: str = "127.0.0.1", port: int = 8000, token: str | None = None) -> None:
-    """Serves until it is interrupted. Raises BadInput where the address is taken, unknown, or needs a token."""
-    import uvicorn
-
+def listen(host: str = "127.0.0.1", port: int = 8000, token: str | None = None) -> socket.socket:
+    """The bound socket to serve on. Raises BadInput where the address is taken, unknown, or needs a token."""
     if not is_loopback(host) and not token:
         raise BadInput(f"host is {host!r}, which other machines reach: give --token SECRET, or serve on 127.0.0.1")
-    listener = _listen(host, port)
+    return _listen(host, port)
+
+
+def serve(
+    lab: Lab,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+    listener: socket.socket | None = None,
+) -> None:
+    """Serves until it is interrupted, on `listener` where `listen` has bound one already. Raises BadInput."""
+    import uvicorn
+
+    listener = listener or listen(host, port, token)
     config = uvicorn.Config(
         create_app(lab, token, host=host),
         log_level="warning",
@@ -239,4 +250,4 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-__all__ = ["Limits", "create_app", "serve"]
+__all__ = ["Limits", "create_app", "listen", "serve"]

@@ -11,9 +11,10 @@ from simulator.events import Event, Note, Result
 
 def run(lab: Lab, params: ServeParams) -> Iterator[Event]:
     """One note with the address, then nothing until the server stops. Raises BadInput."""
-    from pipeline.api.server import serve
+    from pipeline.api.server import listen, serve
 
+    listener = listen(params.host, params.port, params.token)
     shown = f"[{params.host}]" if ":" in params.host else params.host
     yield Note(f"the Lab API is at http://{shown}:{params.port} (its description: /docs)")
-    serve(lab, params.host, params.port, params.token)
+    serve(lab, params.host, params.port, params.token, listener)
     yield Result({"summary": "the Lab API was stopped"})

@@ -197,7 +197,7 @@ def _context(modelfile: Modelfile, most: int) -> int:
 def _not_here(model: str, registry: Any) -> str:
     versions = [version.version for version in registry.versions()]
     if model == "ben-lab":
-        return "ben-lab is not installed yet: run `benlab loop`, or chat with the base (`benlab chat --base`)"
+        return "ben-lab is not installed yet: run `benlab loop`, or chat with the base (`benlab ask --base`)"
     known = ", ".join(["base", "ben-lab", *versions][:12])
     return f"no engine here has the model {model!r}: use one of {known}, or a model that Ollama lists"
 

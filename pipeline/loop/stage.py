@@ -96,6 +96,7 @@ def _summary(results: Value) -> str:
     for kind, scores in results["eval"].items():
         if isinstance(scores, dict) and {"base", "tuned"} <= scores.keys() and isinstance(scores["tuned"], dict):
             base, tuned = scores["base"], scores["tuned"]
-            lines.append(f"  {kind:<24}{base.get('score')} → {tuned.get('score')}  (n = {tuned.get('n')})")
+            better = "; less is better" if kind == "contradicted_numbers" else ""
+            lines.append(f"  {kind:<24}{base.get('score')} → {tuned.get('score')}  (n = {tuned.get('n')}{better})")
     lines += ["", f"> {results['ask']['question']}", results["ask"]["answer"]]
     return "\n".join(lines)
