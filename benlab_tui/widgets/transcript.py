@@ -64,6 +64,8 @@ class Transcript(VerticalScroll, can_focus=False):
             self.call_after_refresh(self.anchor if at_end else partial(self._keep_place, before))
             if len(self.children) > MOST and not self.query(".-live"):
                 self.last = await self._prune(list(self.children)[MOST:], newest=True)
+                self.release_anchor()
+                self.call_after_refresh(self._leave_end)
             return True
         finally:
             self._busy = False
@@ -92,6 +94,11 @@ class Transcript(VerticalScroll, can_focus=False):
         elif self.last is not None and new_value >= self.max_scroll_y:
             self.run_worker(self.show_later(), group="window")
 
+    def _leave_end(self) -> None:
+        """Never at the very end while more follows: scrolling on must be felt, and fetches what follows."""
+        if self.last is not None and self.scroll_y >= self.max_scroll_y:
+            self.scroll_to(y=max(0, self.max_scroll_y - 1), animate=False, force=True)
+
     async def _prune_top(self) -> None:
         """Lets the oldest go, once the newest have their heights; what is in view stays there."""
         if len(self.children) > MOST:
@@ -100,11 +107,10 @@ class Transcript(VerticalScroll, can_focus=False):
             self.call_after_refresh(self._keep_place, before)
 
     def _keep_place(self, before: int) -> None:
-        """The same turns stay in view. Never at the very end while more follows: scrolling on must be felt."""
+        """The same turns stay in view."""
         place = self.scroll_y + self.virtual_size.height - before
-        if self.last is not None:
-            place = min(place, self.max_scroll_y - 1)
         self.scroll_to(y=max(0, place), animate=False, force=True)
+        self._leave_end()
 
     def _widgets(self, messages: list[Message]) -> list[Widget]:
         return [widget for message in messages if (widget := self._make(message)) is not None]
