@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.data.claims import Claim, Run, runs_of, verify
 from pipeline.data.line import Sample
-from pipeline.data.numbers import numbers_in
+from pipeline.data.numbers import NUMBER, numbers_in
 from pipeline.data.params import CheckParams
 from pipeline.data.reader import BadLine, read_lines
 from pipeline.data.source import InProcess
@@ -88,10 +88,11 @@ def check_samples(samples: list[tuple[int, Sample]]) -> list[Failure]:
                 todo.append((number, claim, runs_of(claim)))
         if claims:
             failures += [Failure(number, "number", text, "no claim covers it") for text in uncovered(sample)]
+            shaped = [claim for claim in claims if not _shape(claim)]
             failures += [
-                Failure(number, str(claim["quantity"]), str(claim["text"]), "the output does not say so")
-                for claim in claims
-                if not _shape(claim) and str(claim["text"]) not in sample.output
+                Failure(number, str(claim["quantity"]), str(claim["text"]), clip(f"the output says {said!r}"))
+                for claim in shaped
+                if (said := _said(sample.output, claim)) is not None
             ]
     results = _results([run for _, _, runs in todo for run in runs])
     for number, claim, runs in todo:
@@ -102,10 +103,32 @@ def check_samples(samples: list[tuple[int, Sample]]) -> list[Failure]:
 
 
 def uncovered(sample: Sample) -> list[str]:
-    """The numbers of an output that stand in no claim's text."""
-    texts = [str(claim.get("text", "")) for claim in sample.meta.get("claims", []) if isinstance(claim, dict)]
-    covered = {number for text in texts for number in numbers_in(text)}
-    return [number for number in numbers_in(sample.output) if number not in covered]
+    """The numbers of an output that no claim's span covers; a claim without one covers its text anywhere."""
+    claims = [claim for claim in sample.meta.get("claims", []) if isinstance(claim, dict)]
+    spans = [span for claim in claims if (span := _span(claim))]
+    texts = {number for claim in claims if not _span(claim) for number in numbers_in(str(claim.get("text", "")))}
+    return [
+        match.group()
+        for match in NUMBER.finditer(sample.output)
+        if match.group() not in texts and not any(low <= match.start() and match.end() <= high for low, high in spans)
+    ]
+
+
+def _span(claim: Claim) -> tuple[int, int] | None:
+    """Where a claim says that its text stands, None where it says nothing usable."""
+    span = claim.get("span")
+    if isinstance(span, list) and len(span) == 2 and all(isinstance(place, int) and place >= 0 for place in span):
+        return span[0], span[1]
+    return None
+
+
+def _said(output: str, claim: Claim) -> str | None:
+    """What stands at a claim's place where that is not its text; None where it is."""
+    text, span = str(claim["text"]), _span(claim)
+    if span is None:
+        return None if text in output else "nothing like it"
+    said = output[span[0] : span[1]]
+    return None if said == text else said
 
 
 def clip(text: str) -> str:

@@ -8,13 +8,15 @@ Every number and every verdict of an output is one claim:
     {"quantity": "verdict.higher", "runs": [{"experiment", "params"}, …], "feature": "zz_nearest", "text": "A"}
     {"quantity": "glossary.tri", "runs": [], "text": "TRI is …"}                                         a definition
 
-`Words` writes the text of an output and records its claims on the way, so that no number is said unclaimed.
+`Words` writes the text of an output and records its claims on the way, so that no number is said unclaimed. A claim's
+`span` is where its text stands in the output.
 `verify` says what is wrong with a claim, given the results of its runs.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -99,8 +101,28 @@ class Words:
         return line
 
     def _add(self, claim: Claim) -> None:
-        if claim not in self.claims:
-            self.claims.append(claim)
+        self.claims.append(claim)
+
+    def placed(self, output: str) -> list[Claim]:
+        """The claims with their `span` in the output: they were made in the order in which they stand there.
+
+        Raises ValueError where a claim's text is not in the output.
+        """
+        start, placed = 0, []
+        for claim in self.claims:
+            found = find_alone(str(claim["text"]), output, start)
+            if found is None:
+                raise ValueError(f"the output does not say {claim['text']!r} after character {start}")
+            placed.append({**claim, "span": list(found)})
+            start = found[1]
+        return placed
+
+
+def find_alone(text: str, output: str, start: int = 0) -> tuple[int, int] | None:
+    """Where `text` stands in `output` from `start` on, not as a part of a longer word or number."""
+    pattern = re.compile(rf"(?<![\w.-]){re.escape(text)}(?!\w|\.\d)")
+    match = pattern.search(output, start)
+    return match.span() if match else None
 
 
 def runs_of(claim: Claim) -> list[Run]:

@@ -42,9 +42,9 @@ def phase(results: Results, feature: str) -> str:
 
 @rule("higher")
 def higher(results: Results, feature: str) -> str:
-    """Which of two runs, A or B, has the larger feature; "equal" where both show the same."""
+    """Which of two runs, A or B, has the larger feature, as a sentence."""
     first, second = (shown(result, feature) for result in results)
-    return "equal" if first == second else "A" if first > second else "B"
+    return "They are equal" if first == second else "A is larger" if first > second else "B is larger"
 
 
 @rule("order")

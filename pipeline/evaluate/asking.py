@@ -17,7 +17,9 @@ from pipeline.data.regions import PHASES, TEST, TEST_FAR, TRAIN, draw
 from pipeline.data.source import InProcess, run_all
 from pipeline.evaluate.params import EvalParams
 from pipeline.evaluate.question import QUESTIONS, Question
+from simulator.errors import SimulatorError
 
+Means = dict[str, dict[str, float]]
 TRIES = 6
 """Planned questions for each one wanted, where fairness or leakage refuse some."""
 MEAN_RUNS = 400
@@ -46,13 +48,22 @@ class Trained:
         self.prompts.add(plain(sample.prompt))
         for claim in sample.meta.get("claims", []):
             try:
-                self.runs.update(run.key for run in runs_of(claim))
-            except (KeyError, TypeError, ValueError):
+                self.runs.update(normal(run) for run in runs_of(claim))
+            except (KeyError, TypeError, ValueError, SimulatorError):
                 continue
 
     def saw(self, question: Question) -> bool:
         """Whether the question's words or one of its runs are in the file."""
-        return plain(question.prompt) in self.prompts or any(run.key in self.runs for run in question.runs)
+        return plain(question.prompt) in self.prompts or any(normal(run) in self.runs for run in question.runs)
+
+
+def normal(run: Run) -> str:
+    """The run with every default filled in: equal for equal experiments, however they were written down.
+
+    Raises SimulatorError where it is no run.
+    """
+    checked = simulator.validate(simulator.EXPERIMENTS[run.experiment].params, run.params)
+    return Run(run.experiment, checked.model_dump(mode="json")).key
 
 
 def plain(text: str) -> str:
@@ -97,11 +108,17 @@ def _with_results(planned: list[Question], wanted: int) -> Iterable[Question]:
             yield replace(question, results=[results[run.key] for run in question.runs])
 
 
-def training_means() -> dict[str, float]:
-    """Each feature's mean over runs of the training region, the phases equally often."""
+def training_means() -> Means:
+    """Each feature's mean over runs of the training region: under "" over all phases equally, else under the phase."""
     rng = Random("training means")
     runs = [
         Run("run_phase", draw(rng, TRAIN, PHASES[i % len(PHASES)], biased=rng.random() < 0.3)) for i in range(MEAN_RUNS)
     ]
     results = [result for _, result in run_all(InProcess(), runs)]
-    return {name: fmean(result["features"][name] for result in results) for name in simulator.FEATURE_NAMES}
+    return {
+        phase: {
+            name: fmean(result["features"][name] for result in results if phase in ("", result["phase_type"]))
+            for name in simulator.FEATURE_NAMES
+        }
+        for phase in ("", *PHASES)
+    }

@@ -10,8 +10,8 @@ from pipeline.evaluate.tally import Answer
 from pipeline.files import write_text_atomic
 
 KINDS = ("phase_identification", "numeric", "ordering", "definitions", "tools")
-MODELS = ("base", "tuned", "retrieval", "training_mean")
-TITLES = ("base", "tuned", "tuned with retrieval", "always the training mean")
+MODELS = ("base", "tuned", "retrieval", "training_mean", "phase_mean")
+TITLES = ("base", "tuned", "tuned with retrieval", "always the training mean", "always the phase's mean")
 SHOWN = 3
 """Wrong answers of each kind that the page quotes."""
 

@@ -15,7 +15,7 @@ from pipeline.bases import locate
 from pipeline.bases.base import Base
 from pipeline.chat import EmbeddedServer, Message
 from pipeline.errors import BadInput
-from pipeline.evaluate.asking import Trained, make_questions, training_means
+from pipeline.evaluate.asking import Means, Trained, make_questions, training_means
 from pipeline.evaluate.params import EvalParams
 from pipeline.evaluate.question import Question
 from pipeline.evaluate.report import write_report
@@ -69,7 +69,7 @@ def _ask(
     questions: list[Question],
     params: EvalParams,
     answers: list[Answer],
-    means: dict[str, float],
+    means: Means,
     folder: Path,
 ) -> Iterator[Event]:
     """Fills `answers`, model after model; questions of one kind share a server's slots.
@@ -111,7 +111,7 @@ def _prompt(lab: Lab, question: Question, model: str) -> str:
     return augment(lab, question.prompt)[0]
 
 
-def _live(answers: list[Answer], means: dict[str, float]) -> dict[str, float]:
+def _live(answers: list[Answer], means: Means) -> dict[str, float]:
     """The scores so far, as `kind/model`."""
     table = scores(answers, means)
     return {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.data.regions import TEST, TEST_FAR
+from pipeline.evaluate.asking import Means
 from pipeline.evaluate.contradictions import count
 from pipeline.evaluate.graders.numeric import tolerance
 from pipeline.evaluate.intervals import score
@@ -46,7 +47,7 @@ def judge(question: Question, model: str, text: str) -> Answer:
     return Answer(question, model, text, grade(question, text), numbers.checked, numbers.contradicted)
 
 
-def scores(answers: list[Answer], means: dict[str, float]) -> dict[str, Any]:
+def scores(answers: list[Answer], means: Means) -> dict[str, Any]:
     """Scores by kind and model, extrapolation apart, and the contradicted numbers of each model."""
     report: dict[str, Any] = _by_kind([answer for answer in answers if answer.question.region == TEST.name], means)
     far = [answer for answer in answers if answer.question.region == TEST_FAR.name]
@@ -78,7 +79,7 @@ def _models(answers: list[Answer]) -> list[str]:
     return list(dict.fromkeys(answer.model for answer in answers))
 
 
-def _by_kind(answers: list[Answer], means: dict[str, float]) -> dict[str, Any]:
+def _by_kind(answers: list[Answer], means: Means) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for kind in dict.fromkeys(answer.question.kind for answer in answers):
         own = [answer for answer in answers if answer.question.kind == kind]
@@ -87,15 +88,17 @@ def _by_kind(answers: list[Answer], means: dict[str, float]) -> dict[str, Any]:
             for model in _models(own)
         }
         if kind == "numeric":
-            table[kind]["training_mean"] = _always_mean(own, means)
+            table[kind]["training_mean"] = _always_mean(own, means, by_phase=False)
+            table[kind]["phase_mean"] = _always_mean(own, means, by_phase=True)
     return table
 
 
-def _always_mean(answers: list[Answer], means: dict[str, float]) -> dict[str, object]:
-    """What always answering the feature's training mean would score on the same questions."""
+def _always_mean(answers: list[Answer], means: Means, *, by_phase: bool) -> dict[str, object]:
+    """What always answering the feature's training mean (the phase's own, by_phase) scores on the same questions."""
     first = answers[0].model
-    asked = [answer.question for answer in answers if answer.model == first]
-    right = sum(
-        abs(means[q.feature] - float(q.results[0]["features"][q.feature])) <= tolerance(q.feature) for q in asked
-    )
-    return score(right, len(asked))
+    right = n = 0
+    for question in [answer.question for answer in answers if answer.model == first]:
+        guess = means[str(question.runs[0].params["phase_type"]) if by_phase else ""][question.feature]
+        right += abs(guess - float(question.results[0]["features"][question.feature])) <= tolerance(question.feature)
+        n += 1
+    return score(right, n)

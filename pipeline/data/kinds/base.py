@@ -87,7 +87,7 @@ def finish(name: str, region: Region, case: Case, draft: Draft, words: Words, re
         "kind": name,
         "params": params if case.runs else case.choice,
         "experiment_ids": [str(result["experiment_id"]) for result in results],
-        "claims": words.claims,
+        "claims": words.placed(draft.output),
         "split": region.name,
     }
     return Sample(draft.instruction, draft.input, draft.output, meta)

@@ -52,7 +52,6 @@ class ComparisonKind:
             for label, run, result in zip("AB", case.runs, results, strict=True)
         )
         winner = words.verdict("higher", zip(case.runs, results, strict=True), feature)
-        if winner == "equal" and rng.random() > EQUAL_KEPT:
+        if winner == "They are equal" and rng.random() > EQUAL_KEPT:
             return None
-        verdict = "They are equal." if winner == "equal" else f"{winner} is larger."
-        return Draft(pick(rng, "comparison", feature=feature, runs=runs), f"{numbers}. {verdict}")
+        return Draft(pick(rng, "comparison", feature=feature, runs=runs), f"{numbers}. {winner}.")

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.data.claims import Run, Words
 from pipeline.data.kinds.base import Case, Draft, Result, kind
 from pipeline.data.regions import PHASES, SIZES, Region
-from pipeline.data.wordings import listing, pick, rest_text
+from pipeline.data.wordings import ORDER, listing, pick, rest_text
 
 Params = dict[str, Any]
 
@@ -38,7 +38,7 @@ GOALS = (
         _phase(PHASES[0], 1, 2, 3, bias=1.0),
         "TRI",
         "TRI",
-        "At bias 1 the whole magnetization changes sign in reverse; depth would wash it out.",
+        "The whole magnetization changes sign in reverse, and at a shallow depth it is large.",
     ),
     Goal(
         ("to show that TRI can be zero", "in which TRI vanishes"),
@@ -126,11 +126,11 @@ class DesignKind:
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         run, result, goal = case.runs[0], results[0], GOALS[case.choice["goal"]]
         on = listing(run.params["phases"]) if "phases" in run.params else run.params["phase_type"]
-        for name in run.params:
-            if name == "depth_factors":
+        for name in ORDER:
+            if name == "depth_factors" and name in run.params:
                 for place in range(len(run.params[name])):
                     words.param(run, f"depth_factors.{place}")
-            elif name not in ("phases", "phase_type"):
+            elif name in run.params:
                 words.param(run, name)
         shown = f"{goal.label} is {words.number(run, result, goal.shows)}"
         output = f"Run {goal.experiment} on {on} with {rest_text(run.params)}: {shown}. {goal.why}"

@@ -11,10 +11,11 @@ from pipeline.data.regions import DEPTHS, FAR_DEPTHS, PHASES, SIZES, Region
 from pipeline.data.wordings import listing, pick, rest_text
 
 FOLLOWS = {
-    "perfect": "The fingerprint alone tells these phases apart.",
-    "good": "The fingerprint tells nearly all runs apart.",
-    "mixed": "Some phases share a cluster; use as many clusters as phases, or another depth.",
+    "perfect": "No cluster mixes phases.",
+    "good": "Nearly every cluster holds one phase.",
+    "mixed": "Some phases share a cluster.",
 }
+FEWER = "With fewer clusters than phases some phases have to share one."
 
 
 @kind("discovery")
@@ -37,15 +38,14 @@ class DiscoveryKind:
 
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         run, result = case.runs[0], results[0]
-        level = words.verdict("purity_level", [(run, result)])
+        head = f"k-means with {words.param(run, 'k')} clusters, {words.param(run, 'num_per_phase')} runs a phase"
         scores = (
             f"purity {words.number(run, result, 'purity')}, adjusted Rand index "
             f"{words.number(run, result, 'adjusted_rand_index')}, normalised mutual information "
             f"{words.number(run, result, 'normalized_mutual_information')}"
         )
-        output = (
-            f"k-means with {words.param(run, 'k')} clusters, {words.param(run, 'num_per_phase')} runs a phase: "
-            f"{scores}. The grouping is {level}. {FOLLOWS[level]}"
-        )
+        level = words.verdict("purity_level", [(run, result)])
+        follows = FEWER if run.params["k"] < len(run.params["phases"]) else FOLLOWS[level]
+        output = f"{head}: {scores}. The grouping is {level}. {follows}"
         phases = listing([str(phase) for phase in run.params["phases"]])
         return Draft(pick(rng, "discovery", phases=phases, rest=rest_text(run.params)), output)

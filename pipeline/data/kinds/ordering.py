@@ -25,12 +25,12 @@ class OrderingKind:
 
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         feature = case.choice["feature"]
+        first = case.runs[0]
+        where = f"size {words.param(first, 'system_size')}, depth {words.param(first, 'depth')}"
         numbers = ", ".join(
             f"{run.params['phase_type']} {words.number(run, result, f'features.{feature}')}"
             for run, result in zip(case.runs, results, strict=True)
         )
-        first = case.runs[0]
-        where = f"size {words.param(first, 'system_size')}, depth {words.param(first, 'depth')}"
         ranking = words.verdict("order", zip(case.runs, results, strict=True), feature)
         rest = rest_text(case.runs[0].params)
         return Draft(

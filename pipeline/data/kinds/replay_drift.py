@@ -44,12 +44,13 @@ class ReplayDriftKind:
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         run, result = case.runs[0], results[0]
         pair = [(run, result)]
+        level = words.verdict("drift_level", pair)
         factors = list(run.params["depth_factors"])
         drifts = ", ".join(
             f"{words.number(run, result, f'runs.{place}.drift')} at factor {words.param(run, f'depth_factors.{place}')}"
             for place in range(1, len(factors))
         )
-        level, trend = words.verdict("drift_level", pair), words.verdict("drift_trend", pair)
+        trend = words.verdict("drift_trend", pair)
         index = words.number(run, result, "replay_sensitivity_index")
         growth = ""
         if result["growth_exponent"] is not None:

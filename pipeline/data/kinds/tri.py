@@ -37,7 +37,7 @@ class TriKind:
             forward = words.number(run, result, f"forward_features.{carrier}")
             reverse = words.number(run, result, f"reverse_features.{carrier}")
             because = f"It is carried by {carrier}: {forward} forward, {reverse} in reverse."
-            follows = "A bias farther from one half raises it; more depth lowers it."
+            follows = "It grows with the distance of the bias from one half."
         output = f"TRI is {value}, which is {level}. {because} {follows}"
         settings, rest = settings_text(params), rest_text(params)
         return Draft(pick(rng, "tri", phase=str(params["phase_type"]), settings=settings, rest=rest), output)

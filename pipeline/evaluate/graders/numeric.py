@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import simulator
-from pipeline.data.numbers import measured, numbers_in
+from pipeline.data.numbers import NUMBER, measured, numbers_in
 from pipeline.evaluate.question import Grade, Question, grader
 
 TOLERANCE = 0.15
@@ -18,9 +18,11 @@ def tolerance(feature: str) -> float:
 
 
 def stated_value(question: Question, answer: str) -> float | None:
-    """The number that the answer gives for the feature: the first after its name, else the first that is no setting."""
-    name = re.search(rf"\b{question.feature}\b", answer)
-    after = answer[name.end() :] if name else answer
+    """The number that the answer gives for the feature: the one at its name, else the first that is no setting."""
+    stated = re.search(rf"\b{question.feature}\b(?:\s+(?:is|of|at|about|be|will|value|around|≈|=)|[\s:=≈~*`])*", answer)
+    after = answer[stated.end() :] if stated else answer
+    if stated and (at_once := NUMBER.match(after)):
+        return float(at_once.group().replace("−", "-"))
     given = set(numbers_in(question.prompt))
     fresh = [text for text in numbers_in(after) if "." in text or text not in given]
     return float(fresh[0]) if fresh else None

@@ -17,8 +17,8 @@ _LOSER = re.compile(r"\b(?:run\s+)?([AB])\b\s+(?:is|has)\s+(?:the\s+)?(?:smaller
 
 def winner(answer: str) -> str | None:
     """A or B, as the answer says; None where it says neither."""
-    text = answer.strip()
-    if re.fullmatch(r"(?:run\s+)?[AB]\.?", text, re.I):
+    text = re.sub(r"[*_`]{1,3}(?=[AB]\b)|(?<=\b[AB])[*_`]{1,3}", "", answer.strip())
+    if re.fullmatch(r"(?:(?:the )?answer(?: is)?:?\s+)?(?:run\s+)?[AB]\.?", text, re.I):
         return text.rstrip(".")[-1].upper()
     lost = _LOSER.search(text)
     won = _WINNER.search(text)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 from pipeline.evaluate.graders.names import phases_in
 from pipeline.evaluate.question import Grade, Question, grader
+
+_SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n+")
+_GUESS = re.compile(r"\b(?:would|could|might|may|if|whether|at first)\b|\?", re.I)
 
 
 @grader("phase_identification")
 def phase_identification(question: Question, answer: str) -> Grade:
-    """The verdict is the first sentence that names a phase; a list of several phases is no verdict."""
+    """The verdict is the last sentence that names one phase; guesses (would, might) and lists of several are none."""
     wanted = str(question.facts["phase"])
-    for sentence in answer.replace(";", ".").replace("\n", ".").split(". "):
-        named = phases_in(sentence)
-        if named:
-            if named == [wanted]:
-                return Grade(True, f"named {wanted}")
-            return Grade(False, f"named {', '.join(named)}, and it is {wanted}")
-    return Grade(False, f"named no phase, and it is {wanted}")
+    named = [phases_in(sentence) for sentence in _SENTENCE.split(answer) if not _GUESS.search(sentence)]
+    verdicts = [phases[0] for phases in named if len(phases) == 1]
+    if not verdicts:
+        listed = [phase for phases in named for phase in phases]
+        return Grade(False, f"named {', '.join(listed) or 'no phase'}, and it is {wanted}")
+    if verdicts[-1] != wanted:
+        return Grade(False, f"named {verdicts[-1]}, and it is {wanted}")
+    return Grade(True, f"named {wanted}")

@@ -56,6 +56,26 @@ def test_the_checker_finds_a_changed_number_a_changed_verdict_and_a_bare_number(
     assert (value["lines"], value["bad_lines"], value["lines_without_claims"], value["ok"]) == (6, 1, 1, False)
 
 
+def test_swapped_numbers_and_a_flipped_verdict_are_found() -> None:
+    for kind in ("phase", "tri", "replay_drift", "fingerprint", "numeric", "comparison", "ordering"):
+        for sample in some(kind, 10):
+            numbers = [claim for claim in sample.meta["claims"] if "value" in claim]
+            first, second = numbers[0]["span"], numbers[-1]["span"]
+            texts = sample.output[slice(*first)], sample.output[slice(*second)]
+            if texts[0] == texts[1] or len(texts[0]) != len(texts[1]):
+                continue
+            swapped = list(sample.output)
+            swapped[slice(*first)], swapped[slice(*second)] = texts[1], texts[0]
+            assert check_samples([(1, Sample(sample.instruction, sample.input, "".join(swapped), sample.meta))])
+    compared = next(one for one in some("comparison", 10) if "is larger" in one.output)
+    flipped = compared.output.translate({ord("A"): "B", ord("B"): "A"})
+    assert check_samples([(1, Sample(compared.instruction, "", flipped, compared.meta))])
+    one_word = compared.output.replace("A is larger", "C is larger").replace("B is larger", "A is larger")
+    one_word = one_word.replace("C is larger", "B is larger")
+    found = check_samples([(1, Sample(compared.instruction, "", one_word, compared.meta))])
+    assert [failure.claim for failure in found] == ["verdict.higher"]
+
+
 @pytest.mark.parametrize(
     "claim",
     [

@@ -103,7 +103,8 @@ def test_the_same_seed_asks_the_same(asked: list) -> None:
 def test_what_the_training_data_holds_is_left_out(asked: list) -> None:
     trained = Trained()
     first = next(question for question in asked if question.kind == "numeric")
-    run = first.runs[0].as_dict()
+    spelled_out = {**first.runs[0].params, "shots": 0, "bias": first.runs[0].params["bias"]}
+    run = {"experiment": "run_phase", "params": spelled_out}
     trained.add(Sample("own words", "", "x", {"claims": [run, 7, {"experiment": "run_phase"}]}))
     trained.add(Sample("what are the FOUR phase types in Ben Lab", "", "x"))
     questions, left_out = make_questions(EvalParams(questions=26), trained)

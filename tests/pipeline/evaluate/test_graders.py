@@ -28,6 +28,10 @@ def question(kind: str, *params: dict, **fields) -> Question:
         ("It is either spt_cluster or trivial_product.", False),
         ("Let me think.\nspt_cluster", True),
         ("not spt_cluster", False),
+        ("At first it looks like trivial_product. It is spt_cluster.", True),
+        ("trivial_product? No, spt_cluster.", True),
+        ("spt_cluster. On second thought: trivial_product.", False),
+        ("spt_cluster. Ising would show zz_nearest.", True),
         ("A phase.", False),
         ("", False),
         ("surprising despite pseudo science", False),
@@ -49,6 +53,8 @@ def test_numeric() -> None:
         assert grade(asked, f"With 16 sites at depth 4 zz_nearest is about {value:.4f}").right is right
     assert grade(asked, f"transverse 0.10, zz_nearest {truth:.4f}").right
     assert not grade(asked, "zz_nearest is high").right
+    assert "said 4," in grade(asked, "zz_nearest: 4").reason
+    assert "said 16," in grade(asked, "**zz_nearest** = 16").reason
     assert "no number" in grade(asked, "I cannot tell for depth 4.").reason
 
 
@@ -63,6 +69,10 @@ PAIR = question(
         ("zz_nearest: A 0.94, B 0.10; A is larger.", True),
         ("zz_nearest: A 0.94, B 0.10; B is larger.", False),
         ("A", True),
+        ("**A**", True),
+        ("Answer: A", True),
+        ("Answer: **B**", False),
+        ("**A** is larger.", True),
         ("Run B.", False),
         ("The larger one is A.", True),
         ("B is smaller.", True),

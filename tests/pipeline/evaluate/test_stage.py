@@ -44,7 +44,7 @@ def test_scores_and_reports(evaluated: Lab) -> None:
     for part in (value, value["extrapolation"]):
         assert part["numeric"]["base"] == part["numeric"]["tuned"]
         assert part["numeric"]["base"]["n"] == 2 and len(part["numeric"]["base"]["interval"]) == 2
-        assert part["numeric"]["training_mean"]["n"] == 2
+        assert part["numeric"]["training_mean"]["n"] == part["numeric"]["phase_mean"]["n"] == 2
     report = json.loads(Path(value["report"]["json"]).read_text(encoding="utf-8"))
     assert len(report["answers"]) == value["questions"] * 2 == 8
     texts: dict[str, set[str]] = {}
