@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from simulator import features
-from simulator.engines.circuit import RANDOM_PHASE, TIME_STEP
+from simulator.engines.circuit import RANDOM_PHASE, TIME_STEP, has_sectors
 from simulator.engines.observables import Floats, Observables, from_rows
 from simulator.errors import BadParameter
 from simulator.fingerprint import FEATURE_NAMES, PHYSICS_VERSION
@@ -20,6 +20,8 @@ from simulator.params import DEFAULT_BIAS, PHASES, SEED_LIMIT, RunPhase
 from simulator.summaries import summarise
 from simulator.validation import validate
 
+# Parameters that say how a sweep is run, not what it is.
+_HOW = frozenset(["workers", "cluster"])
 LARGEST_ENGINE_SIZE = 1024
 LARGEST_ENGINE_DEPTH = 1024
 
@@ -88,15 +90,25 @@ def observe(
 
 
 def _read(runs: Sequence[Run], members: Sequence[tuple[int, Observables]], found: list[Measured | None]) -> None:
-    rows = []
+    rows, biases = [], []
     for index, row in members:
         run = runs[index]
-        rows.append(features.with_shot_noise(row, run.bias, run.shots, run.seed, run.stream) if run.shots else row)
+        if run.shots:
+            sectors = has_sectors(run.phase)
+            row = features.with_shot_noise(row, run.bias, run.shots, _noise_key(run), sectors=sectors)
+        rows.append(row)
+        biases.append(1.0 if run.shots else run.bias)
     whole = from_rows(rows)
-    table: Floats = features.feature_table(whole, [runs[index].bias for index, _ in members])
+    table: Floats = features.feature_table(whole, biases)
     layers = features.rounded(whole.layer_entropy).tolist()
     for (index, _), values, entropies in zip(members, table.tolist(), layers, strict=True):
         found[index] = Measured(values, entropies)
+
+
+def _noise_key(run: Run) -> list[int]:
+    """The seed of a run's shot noise: every parameter is in it, so that no two runs share their noise."""
+    text = json.dumps([run.phase, run.size, run.depth, run.bias, run.shots])
+    return [run.seed, 2, run.stream, int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])]
 
 
 def run_many(runs: Iterable[RunPhase | Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -122,9 +134,23 @@ def phase_result(params: RunPhase, measured: Measured) -> dict[str, Any]:
     }
 
 
+def result_of(run: Run, measured: Measured) -> dict[str, Any]:
+    """The `run_phase` result of another experiment's run; its depth or seed may be beyond the API's bounds."""
+    params = RunPhase.model_construct(
+        phase_type=run.phase,  # type: ignore[arg-type]
+        system_size=run.size,
+        depth=run.depth,
+        seed=run.seed,
+        bias=run.bias,
+        shots=run.shots,
+    )
+    return phase_result(params, measured)
+
+
 def experiment_id(experiment: str, params: BaseModel | Mapping[str, Any]) -> str:
     """Sixteen hex digits that name an experiment: a hash of its parameters and the physics version."""
     values = params.model_dump() if isinstance(params, BaseModel) else dict(params)
+    values = {name: value for name, value in values.items() if name not in _HOW}
     text = json.dumps([experiment, values, PHYSICS_VERSION], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

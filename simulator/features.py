@@ -62,26 +62,24 @@ def _range(far_zz: Floats) -> Floats:
     return np.where(weight < 1e-6, 0.0, np.sqrt(second / np.maximum(weight, 1e-6)))
 
 
-def with_shot_noise(observed: Observables, bias: float, shots: int, seed: int, stream: int) -> Observables:
+def with_shot_noise(
+    observed: Observables, bias: float, shots: int, key: Sequence[int], *, sectors: bool
+) -> Observables:
     """One circuit's observables as `shots` measurements of each Pauli would estimate them.
 
     Each expectation value e becomes 2 k / shots - 1 with k from Binomial(shots, (1 + e)/2),
-    drawn from default_rng([seed, 2, stream]); runs that are compared have different
-    streams. Entropies and the operator spread are no expectation values and stay exact.
+    drawn from default_rng(key). Where there are sectors it is the mixture's own <Z_i>,
+    (2 bias - 1) times the up sector's, that is estimated: `up_z` then holds it, to be read at
+    bias 1. Entropies and the operator spread are no expectation values and stay exact.
     """
-    rng = np.random.default_rng([seed, 2, stream])
+    rng = np.random.default_rng(list(key))
 
     def estimate(values: Floats) -> Floats:
         return 2.0 * rng.binomial(shots, np.clip((1.0 + values) / 2.0, 0.0, 1.0)) / shots - 1.0
 
-    tilt = 2.0 * bias - 1.0
-    # The mixture's own <Z_i> is measured; the features multiply by the tilt again.
-    up_z = estimate(tilt * observed.up_z) / tilt if tilt else observed.up_z
-    if not observed.up_z.any():
-        up_z = observed.up_z
     return replace(
         observed,
-        up_z=up_z,
+        up_z=estimate((2.0 * bias - 1.0) * observed.up_z) if sectors else observed.up_z,
         x=estimate(observed.x),
         zz=estimate(observed.zz),
         far_zz=np.abs(estimate(observed.far_zz)),

@@ -42,6 +42,16 @@ def _items(value: Any, info: ValidationInfo) -> Any:
     return [value] if isinstance(value, int | float) else value
 
 
+def _unsigned(value: float) -> float:
+    """No negative zero: it is the same number and must have the same id."""
+    return value + 0.0
+
+
+def _in_order(value: list[Any]) -> list[Any]:
+    """Phases in their own order: a set of phases is one experiment however it is written."""
+    return sorted(value, key=PHASES.index)
+
+
 def _distinct(value: list[Any]) -> list[Any]:
     if len(set(value)) != len(value):
         raise ValueError("every item may stand in the list once")
@@ -87,6 +97,7 @@ Bias = Annotated[
         examples=[0.7],
     ),
     BeforeValidator(_bias),
+    AfterValidator(_unsigned),
 ]
 Shots = Annotated[
     int,
@@ -103,6 +114,7 @@ Phases = Annotated[
     list[Phase],
     BeforeValidator(_items),
     AfterValidator(_distinct),
+    AfterValidator(_in_order),
     Field(min_length=1, max_length=4, description="The phases to use.", examples=[list(PHASES)]),
 ]
 
@@ -136,7 +148,7 @@ class Echo(Params):
     depth: Depth = 8
     seed: Seed = 0
     bias: Bias = DEFAULT_BIAS
-    delta: Annotated[float, Whole] = Field(
+    delta: Annotated[float, Whole, AfterValidator(_unsigned)] = Field(
         0.05,
         ge=0,
         le=1,

@@ -20,6 +20,7 @@ from simulator.params import (
     Whole,
     _distinct,
     _items,
+    _unsigned,
 )
 
 _List = BeforeValidator(_items)
@@ -36,8 +37,8 @@ class Sweep(Params):
     depths: Annotated[list[Depth], _List, _Distinct] = Field(
         [4, 8], min_length=1, max_length=32, description="Depths of the grid, in layers.", examples=[[4, 8]]
     )
-    biases: Annotated[list[Annotated[float, Field(ge=0, le=1), Whole]], _List, _Distinct] = Field(
-        [DEFAULT_BIAS], min_length=1, max_length=101, description="Biases of the grid.", examples=[[0.65]]
+    biases: Annotated[list[Annotated[float, Field(ge=0, le=1), Whole, AfterValidator(_unsigned)]], _List, _Distinct] = (
+        Field([DEFAULT_BIAS], min_length=1, max_length=101, description="Biases of the grid.", examples=[[0.65]])
     )
     seeds: Annotated[int, Whole] = Field(
         10, ge=1, le=LARGEST_SWEEP, description="How many seeds of each point.", examples=[10]

@@ -70,7 +70,9 @@ def _features(params: Classify, notebook: Notebook | None) -> tuple[list[float],
             f"experiment_id {wanted!r} is a {stored['experiment']}, which has no fingerprint: give a run_phase's id",
             "experiment_id",
         )
-    return vector, stored.get("phase_type"), f"experiment {wanted}"
+    # A classification's phase is a guess; what it knows of the truth stands beside it.
+    truth = stored.get("true_phase" if stored["experiment"] == "classify" else "phase_type")
+    return vector, truth, f"experiment {wanted}"
 
 
 def ready_detector(notebook: Notebook | None) -> Iterator[Event | PhaseDetector]:

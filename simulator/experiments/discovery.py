@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.batch import Run, experiment_id, measure_runs
+from simulator.batch import Run, experiment_id, measure_runs, result_of
 from simulator.events import Event, Progress
 from simulator.experiments.common import answer, finish, tidy
 from simulator.fingerprint import FEATURE_NAMES, FEATURE_SCALES
@@ -24,7 +24,10 @@ def run(params: Discovery, notebook: Notebook | None = None) -> Iterator[Event]:
     samples = len(params.phases) * params.num_per_phase
     yield Progress("runs", 0, samples)
     runs = _runs(params)
-    vectors = np.array([one.features for one in measure_runs(runs)])
+    measured = measure_runs(runs)
+    if notebook is not None:
+        notebook.put_many(result_of(one, found) for one, found in zip(runs, measured, strict=True))
+    vectors = np.array([one.features for one in measured])
     yield Progress("clusters", samples, samples)
     scaled = vectors / np.array([FEATURE_SCALES[name] for name in FEATURE_NAMES])
     labels = _cluster(scaled, params)

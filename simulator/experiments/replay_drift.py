@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from simulator.batch import Measured, Run, experiment_id, measure_runs
+from simulator.batch import Measured, Run, experiment_id, measure_runs, result_of
 from simulator.events import Event
 from simulator.experiments.common import answer, finish, tidy
 from simulator.fingerprint import distance
@@ -18,42 +18,49 @@ LEAST_DRIFT = 1e-9
 
 def run(params: ReplayDrift, notebook: Notebook | None = None) -> Iterator[Event]:
     """Drift from the first run at each depth, its growth exponent, and the replay sensitivity index."""
-    yield finish(replay_many([params])[0], notebook)
+    runs = _runs(params)
+    measured = measure_runs(runs)
+    if notebook is not None:
+        pairs = zip(runs, measured, strict=True)
+        notebook.put_many(result_of(one, found) for one, found in pairs if not one.stream)
+    yield finish(_answer(params, runs, measured), notebook)
 
 
 def replay_many(params: Sequence[ReplayDrift]) -> list[dict[str, Any]]:
     """The answer for each set of parameters; a circuit is followed once to its greatest depth."""
-    runs = [depth for one in params for depth in _runs(one)]
-    measured = iter(measure_runs(runs))
-    return [_answer(one, [next(measured) for _ in one.depth_factors]) for one in params]
+    runs = [_runs(one) for one in params]
+    measured = iter(measure_runs([run for group in runs for run in group]))
+    return [_answer(one, group, [next(measured) for _ in group]) for one, group in zip(params, runs, strict=True)]
 
 
 def _runs(params: ReplayDrift) -> list[Run]:
+    """The runs in order. A depth that comes again has shot noise of its own, told by its stream."""
+    depths = [params.base_depth * factor for factor in params.depth_factors]
     return [
         Run(
             params.phase_type,
             params.system_size,
-            params.base_depth * factor,
+            depth,
             params.seed,
             params.bias,
             params.shots,
-            stream,
+            depths[:place].count(depth) if params.shots else 0,
         )
-        for stream, factor in enumerate(params.depth_factors)
+        for place, depth in enumerate(depths)
     ]
 
 
-def _answer(params: ReplayDrift, measured: Sequence[Measured]) -> dict[str, Any]:
+def _answer(params: ReplayDrift, runs: Sequence[Run], measured: Sequence[Measured]) -> dict[str, Any]:
     drifts = [tidy(distance(measured[0].features, one.features)) for one in measured]
     rows = [
         {
-            "depth": params.base_depth * factor,
+            "depth": run.depth,
             "factor": factor,
-            "id": _run_id(params, params.base_depth * factor),
+            "id": _run_id(run),
             "features": one.named,
             "drift": drift,
         }
-        for factor, one, drift in zip(params.depth_factors, measured, drifts, strict=True)
+        for run, factor, one, drift in zip(runs, params.depth_factors, measured, drifts, strict=True)
     ]
     exponent = growth_exponent(params.depth_factors, drifts)
     rates = [drift / (factor - 1) for factor, drift in zip(params.depth_factors, drifts, strict=True) if factor > 1]
@@ -77,10 +84,19 @@ def _answer(params: ReplayDrift, measured: Sequence[Measured]) -> dict[str, Any]
     )
 
 
-def _run_id(params: ReplayDrift, depth: int) -> str:
-    """The id that `run_phase` would give this run."""
-    shared = params.model_dump(include={"phase_type", "system_size", "seed", "bias", "shots"})
-    return experiment_id("run_phase", {**shared, "depth": depth})
+def _run_id(run: Run) -> str:
+    """The id that `run_phase` gives this run; one of its own where its noise is another stream's."""
+    values = {
+        "phase_type": run.phase,
+        "system_size": run.size,
+        "depth": run.depth,
+        "seed": run.seed,
+        "bias": run.bias,
+        "shots": run.shots,
+    }
+    return (
+        experiment_id("replay", {**values, "stream": run.stream}) if run.stream else experiment_id("run_phase", values)
+    )
 
 
 def growth_exponent(factors: Sequence[int], drifts: Sequence[float]) -> float | None:

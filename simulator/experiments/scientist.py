@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -64,11 +64,12 @@ def _compare(params: Scientist, played: dict[str, list[Floats]], best: Outcome) 
 
         half = float(t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain)))
     wins = int(np.sum(gain > 0))
+    tops = {name: float(np.mean([one.max() for one in rewards])) for name, rewards in played.items()}
     comparison = (
         f"Over {params.trials} trials of {params.budget} experiments, {params.agent} earned {agent.mean():.3f} "
         f"{params.reward} an experiment and random search {chance.mean():.3f}: a difference of {gain.mean():.3f} "
         f"(95 % interval {gain.mean() - half:.3f} to {gain.mean() + half:.3f}), "
-        f"better in {wins} of {params.trials} trials."
+        f"better in {wins} of {params.trials} trials. {_finds(params.agent, tops)}"
     )
     return {
         "reward": params.reward,
@@ -78,21 +79,35 @@ def _compare(params: Scientist, played: dict[str, list[Floats]], best: Outcome) 
         "gain": tidy(gain.mean()),
         "gain_interval": [tidy(gain.mean() - half), tidy(gain.mean() + half)],
         "better_trials": wins,
-        "curve": _curve(played),
+        "mean_best": {name: tidy(value) for name, value in tops.items()},
+        "curve": _curve(played, lambda mean: np.cumsum(mean, axis=1) / np.arange(1, mean.shape[1] + 1)),
+        "best_curve": _curve(played, lambda found: np.maximum.accumulate(found, axis=1)),
         "best": _find(best),
         "comparison": comparison,
         "summary": comparison,
     }
 
 
-def _curve(played: dict[str, list[Floats]]) -> dict[str, list[float]]:
-    """Mean reward so far after some experiments, averaged over trials."""
+def _finds(agent: str, tops: dict[str, float]) -> str:
+    """Which side's best single experiment is worth more: what earns most on the way need not find most."""
+    mine, chance = tops[agent], tops["random"]
+    if abs(mine - chance) < 5e-4:
+        return f"The best single experiment of a trial is worth {mine:.3f} to both."
+    better = agent if mine > chance else "random search"
+    return (
+        f"The better best single experiment is found by {better}: {mine:.3f} for {agent} and {chance:.3f} for random "
+        "search, in the mean over trials."
+    )
+
+
+def _curve(played: dict[str, list[Floats]], so_far: Callable[[Floats], Floats]) -> dict[str, list[float]]:
+    """What was reached after some experiments, averaged over trials; `so_far` turns (trials, budget) into that."""
     budget = len(next(iter(played.values()))[0])
     points = np.unique(np.linspace(1, budget, min(budget, _CURVE_POINTS)).astype(int))
     curve: dict[str, list[float]] = {"experiments": [int(point) for point in points]}
     for name, rewards in played.items():
-        running = np.cumsum(np.mean(rewards, axis=0)) / np.arange(1, budget + 1)
-        curve[name] = [tidy(value) for value in running[points - 1]]
+        reached = so_far(np.array(rewards)).mean(axis=0)
+        curve[name] = [tidy(value) for value in reached[points - 1]]
     return curve
 
 

@@ -98,6 +98,8 @@ def test_classify_takes_an_id_features_or_parameters(trained: Path) -> None:
         by_parameters = simulator.run_now("classify", notebook, phase_type="spt_cluster", system_size=12)
         assert by_id["phase_type"] == "spt_cluster" and by_id["probability"] > 0.99
         assert by_id["probabilities"] == by_features["probabilities"] == by_parameters["probabilities"]
+        again = simulator.run_now("classify", notebook, experiment_id=by_features["experiment_id"])
+        assert again["true_phase"] is None
         assert by_features["true_phase"] is None and by_id["true_phase"] == "spt_cluster"
         with pytest.raises(UnknownExperiment):
             simulator.run_now("classify", notebook, experiment_id="none")
@@ -184,6 +186,9 @@ def test_scientist_compares_at_equal_budget(trained: Path) -> None:
     assert result["curve"]["experiments"][-1] == 30
     assert len(result["curve"]["bandit"]) == len(result["curve"]["random"]) == len(result["curve"]["experiments"])
     assert result["curve"]["bandit"][-1] == pytest.approx(result["mean_reward"]["bandit"], abs=1e-8)
+    best = result["best_curve"]["bandit"]
+    assert best == sorted(best) and best[-1] == pytest.approx(result["mean_best"]["bandit"], abs=1e-8)
+    assert "best single experiment" in result["comparison"]
     again = simulator.run_now("run_phase", **result["best"]["params"])
     assert again["feature_vector"] == result["best"]["feature_vector"]
     assert again["experiment_id"] == result["best"]["experiment_id"]

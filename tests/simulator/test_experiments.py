@@ -191,3 +191,45 @@ def test_a_reader_that_goes_away_ends_the_work(tmp_path: Path) -> None:
     assert process.wait(60) == 1
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
+
+
+def test_noise_is_a_runs_own() -> None:
+    """Runs at one seed share no shot noise, and no exact number shows through it."""
+    base = Run("ising_symmetry_breaking", 8, 4, 1, 0.5, 100)
+    assert measure_runs([base])[0].named["magnetization"] != 0.0
+    assert measure_runs([replace(base, phase="spt_cluster")])[0].named["magnetization"] == 0.0
+    noise = []
+    for depth in (4, 5):
+        noisy = measure_runs([replace(base, depth=depth, seed=seed) for seed in range(150)])
+        exact = measure_runs([replace(base, depth=depth, seed=seed, shots=0) for seed in range(150)])
+        noise.append([a.named["transverse"] - b.named["transverse"] for a, b in zip(noisy, exact, strict=True)])
+    assert abs(np.corrcoef(noise)[0, 1]) < 0.3
+    half = measure_runs([replace(base, seed=seed) for seed in range(200)])
+    assert np.mean([one.named["magnetization"] for one in half]) == pytest.approx(0.0, abs=0.015)
+
+
+def test_runs_of_other_experiments_are_found_by_their_ids(tmp_path: Path) -> None:
+    with simulator.Notebook(tmp_path / "lab.db") as notebook:
+        shots = {"phase_type": "spt_cluster", "system_size": 6, "shots": 50}
+        drift = simulator.run_now("replay_drift", notebook, **shots, depth_factors=[1, 2, 2, 16])
+        for row in (drift["runs"][0], drift["runs"][1], drift["runs"][3]):
+            assert notebook.get(row["id"])["features"] == row["features"]
+        first, again = drift["runs"][1:3]
+        assert first["id"] != again["id"] and first["features"] != again["features"]
+        alone = simulator.run_now("run_phase", **shots, depth=8)
+        assert alone["features"] == first["features"] and alone["experiment_id"] == first["id"]
+        found = simulator.run_now("discovery", notebook, num_per_phase=5, system_size=6)
+        assert all(notebook.get(point["id"])["phase_type"] == point["phase_type"] for point in found["points"])
+
+
+def test_equal_experiments_have_equal_ids() -> None:
+    def named(name: str, **values: object) -> str:
+        return experiment_id(name, simulator.validate(simulator.EXPERIMENTS[name].params, values))
+
+    for name, field in (("run_phase", "bias"), ("echo", "delta")):
+        ids = {named(name, phase_type="spt_cluster", **{field: value}) for value in (0.0, -0.0, "-0")}
+        assert len(ids) == 1
+    assert named("sweep", workers=1) == named("sweep", workers=2, cluster="tcp://127.0.0.1:1")
+    assert named("sweep", seeds=1) != named("sweep", seeds=2)
+    phases = ["spt_cluster", "pseudorandom"]
+    assert named("discovery", phases=phases) == named("discovery", phases=phases[::-1])
