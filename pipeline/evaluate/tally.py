@@ -55,7 +55,7 @@ def scores(answers: list[Answer], means: Means) -> dict[str, Any]:
         report["extrapolation"] = _by_kind(far, means)
     report["contradicted_numbers"] = {
         model: {**contradicted(own := [a for a in answers if a.model == model]), "kinds": _contradicted_by_kind(own)}
-        for model in _models(answers)
+        for model in (_models(answers) if any(answer.checked for answer in answers) else [])
     }
     return report
 
