@@ -195,11 +195,11 @@ class GenerateOptions(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
-    num_predict: int | None = Field(None, ge=1, le=32_768, description="the answer's greatest length (tokens)")
-    temperature: float | None = Field(None, ge=0, le=10)
-    top_p: float | None = Field(None, gt=0, le=1)
-    top_k: int | None = Field(None, ge=1, le=1_000)
-    seed: int | None = Field(None, ge=0, le=2**31 - 1)
+    num_predict: int | None = Field(default=None, ge=1, le=32_768, description="the answer's greatest length (tokens)")
+    temperature: float | None = Field(default=None, ge=0, le=10)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=1, le=1_000)
+    seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
 
 
 class GenerateRequest(BaseModel):
@@ -211,7 +211,7 @@ class GenerateRequest(BaseModel):
     prompt: str = Field(min_length=1, max_length=32_000, examples=["What does TRI measure?"])
     system: str | None = Field(None, max_length=8_000)
     stream: bool = True
-    options: GenerateOptions = Field(default_factory=lambda: GenerateOptions())
+    options: GenerateOptions = Field(default_factory=GenerateOptions)
 
     @field_validator("model")
     @classmethod

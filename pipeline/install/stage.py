@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from pipeline.chat.open import ollama_url
 from pipeline.errors import InstallError
-from pipeline.export.sources import adapter_and_base
+from pipeline.export.sources import adapter_and_base, manifest_of
 from pipeline.install.embedded import Job, install_embedded
 from pipeline.install.ollama import install_ollama, supported
 from pipeline.install.ollama_receipt import prove
@@ -28,7 +29,9 @@ def run(lab: Lab, params: InstallParams) -> Iterator[Event]:
     answered before then still does.
     """
     adapter, base = adapter_and_base(lab, params.adapter, params.base)
-    job = Job(lab, params.name, adapter, base, load(lab), current_run(lab, "install"))
+    modelfile = load(lab)
+    _same_system(adapter, modelfile.system.strip())
+    job = Job(lab, params.name, adapter, base, modelfile, current_run(lab, "install"))
     server = yield from _ollama_server(lab, params)
     try:
         version = yield from install_embedded(job)
@@ -50,6 +53,16 @@ def run(lab: Lab, params: InstallParams) -> Iterator[Event]:
     registry.add(version, make_current=current)
     yield Progress("install", 3, 3, version.version)
     yield Result({**asdict(version), "current": current, "warning": worse})
+
+
+def _same_system(adapter: Path, system: str) -> None:
+    """Raises InstallError where the Modelfile has another system prompt than the adapter was trained with."""
+    trained = manifest_of(adapter).get("system")
+    if isinstance(trained, str) and trained != system:
+        raise InstallError(
+            "the Modelfile's system prompt is not the one that the adapter was trained with: "
+            "put the former one back, or train again"
+        )
 
 
 def _ollama_server(lab: Lab, params: InstallParams) -> Generator[Event, None, OllamaServer | None]:

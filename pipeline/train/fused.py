@@ -73,6 +73,8 @@ class FusedLoss(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """The summed loss; differentiable with respect to the adapters alone."""
+        if not torch.is_grad_enabled():  # validation needs neither gradients nor what is kept for them
+            return self.compute(batch, with_gradients=False)[0].float()
         return _Loss.apply(self, batch, *self.adapters)
 
     @torch.no_grad()

@@ -16,6 +16,7 @@ from pipeline.bases.base import Base, locate
 from pipeline.errors import TrainError
 from pipeline.files import sha256_of
 from pipeline.lab import Lab
+from pipeline.modelfile import load
 from pipeline.train import checkpoint, precision
 from pipeline.train.checkpoint import State
 from pipeline.train.control import Control
@@ -30,6 +31,8 @@ from pipeline.train.schedule import Schedule
 from pipeline.train.threads import adaptive
 from simulator.events import Event, Note, Progress, Result
 
+_VALIDATION = "lab_validation.jsonl"
+
 
 def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, micro: int) -> Iterator[Event]:
     """Trains and publishes the adapter; the last event is the Result. Raises the pipeline's errors."""
@@ -37,10 +40,11 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
     yield Progress("train", 0, None, "reading the data")
     data = Path(params.data).expanduser() if params.data else lab.data
     base = locate(lab, params.base or recipe.base)
-    identity = _identity(base, data, recipe, params.seed)
+    system = load(lab).system.strip()
+    identity = _identity(base, data, recipe, params.seed, system)
     _check_resume(run, params, identity)
     tokenizer = load_tokenizer(lab, base)
-    tokens, validation = _token_sets(lab, base, tokenizer, data, recipe, params.seed)
+    tokens, validation = _token_sets(base, tokenizer, data, recipe, params.seed, system)
     yield from _about(tokens, validation, recipe)
     yield Progress("train", 0, None, "loading the base")
     job = yield from _prepare(lab, run, base, tokens, validation, params, recipe)
@@ -58,6 +62,7 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
         "recipe_name": params.recipe or "",
         "data": {"file": lab.relative(data), "samples": len(tokens.samples), "left_out": tokens.left_out},
         "data_sha256": identity["data_sha256"],
+        "system": system,
         "physics_version": physics_version(lab, data),
     }
     facts = manifest(base, recipe, state, facts)
@@ -81,7 +86,7 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
     )
 
 
-def _identity(base: Base, data: Path, recipe: Recipe, seed: int) -> dict[str, Any]:
+def _identity(base: Base, data: Path, recipe: Recipe, seed: int, system: str) -> dict[str, Any]:
     """What a resumed run must have in common with the one it goes on with."""
     from pipeline.errors import DataError
 
@@ -89,7 +94,15 @@ def _identity(base: Base, data: Path, recipe: Recipe, seed: int) -> dict[str, An
         raise DataError(f"{data} is not there: run `benlab generate` first, or name a file with --data")
     fixed = recipe.model_dump(exclude={"checkpoint_seconds"})
     settings = hashlib.sha256(repr(sorted(fixed.items())).encode()).hexdigest()
-    return {"base_sha256": base.sha256, "data_sha256": sha256_of(data), "settings": settings, "seed": seed}
+    held = data.with_name(_VALIDATION)
+    return {
+        "base_sha256": base.sha256,
+        "data_sha256": sha256_of(data),
+        "validation_sha256": sha256_of(held) if held.is_file() else "",
+        "settings": settings,
+        "seed": seed,
+        "system_sha256": hashlib.sha256(system.encode()).hexdigest(),
+    }
 
 
 def _check_resume(run: Path, params: TrainParams, identity: dict[str, Any]) -> None:
@@ -97,7 +110,14 @@ def _check_resume(run: Path, params: TrainParams, identity: dict[str, Any]) -> N
     kept = checkpoint.peek(run) if params.resume else None
     if kept is None:
         return
-    names = {"base_sha256": "base", "data_sha256": "data", "settings": "settings", "seed": "seed"}
+    names = {
+        "base_sha256": "base",
+        "data_sha256": "data",
+        "validation_sha256": "validation file",
+        "settings": "settings",
+        "seed": "seed",
+        "system_sha256": "system prompt",
+    }
     other = [name for key, name in names.items() if kept.identity.get(key) != identity[key]]
     if other:
         raise TrainError(
@@ -107,14 +127,11 @@ def _check_resume(run: Path, params: TrainParams, identity: dict[str, Any]) -> N
 
 
 def _token_sets(
-    lab: Lab, base: Base, tokenizer: Any, data: Path, recipe: Recipe, seed: int
+    base: Base, tokenizer: Any, data: Path, recipe: Recipe, seed: int, system: str
 ) -> tuple[TokenSet, TokenSet | None]:
     """Training and validation samples as tokens. Without a validation file a twentieth is held out."""
-    from pipeline.modelfile import load
-
-    system = load(lab).system.strip()
     samples = read_lines(data)
-    held = data.with_name("lab_validation.jsonl")
+    held = data.with_name(_VALIDATION)
     validation = read_lines(held) if held.is_file() and recipe.eval_samples else []
     if not validation and recipe.eval_samples and len(samples) >= 20:
         from datasets import Dataset

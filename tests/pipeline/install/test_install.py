@@ -147,6 +147,12 @@ def test_scores_of_another_adapter_or_of_before_it_do_not_count(trained: Lab) ->
     assert newest_scores(trained, trained.adapter_dir) == {} and warning({}) == ""
 
 
+def test_another_system_prompt_than_in_training_is_refused(trained: Lab) -> None:
+    manifest(trained, system="You are somebody else.")
+    with pytest.raises(InstallError, match="system prompt"):
+        list(run(trained, InstallParams(target="embedded")))
+
+
 def test_one_kind_that_got_worse_is_not_hidden_by_another_that_got_better() -> None:
     better = {"base": {"score": 0.0}, "tuned": {"score": 1.0}}
     worse = {"base": {"score": 0.5}, "tuned": {"score": 0.0}}
