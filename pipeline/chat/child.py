@@ -53,7 +53,8 @@ def _serve(settings: dict[str, Any]) -> Any:
     for pool in (params.cpuparams, params.cpuparams_batch):
         pool.n_threads = int(settings["threads"])
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in settings["adapters"]]
-    params.cache_ram_mib = int(settings["cache_mib"])
+    # The cache in memory is looked up by tokens alone: it would hand the base's states to the tuned model.
+    params.cache_ram_mib = 0 if settings["adapters"] else int(settings["cache_mib"])
     params.endpoint_slots = False
     params.ui = False
     # The prompt of a first message warms the model up just as well, and the first token comes sooner.

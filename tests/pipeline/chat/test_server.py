@@ -127,3 +127,18 @@ def test_closing_ends_the_child(base: Base) -> None:
     server.close()
     assert not child.is_running() and time.monotonic() - began < 3
     assert not server.alive
+
+
+def test_the_base_s_states_never_reach_the_tuned_model(base: Base, adapter_gguf: Path, tmp_path: Path) -> None:
+    """Many prompts of the base push its states out of the slots; the same prompts then go to the adapter."""
+    prompts = [f"Question {number}: what does run {number * 37} of the lab show, and why?" for number in range(6)]
+    fresh, used = (
+        EmbeddedServer.start(base.path, [adapter_gguf], parallel=2, context=256, log=tmp_path / name)
+        for name in ("fresh.log", "used.log")
+    )
+    with fresh, used:
+        alone = dict(fresh.complete_many(prompts, adapter=True, max_tokens=12))
+        plain = dict(used.complete_many(prompts, adapter=False, max_tokens=12))
+        after = dict(used.complete_many(prompts, adapter=True, max_tokens=12))
+    assert after == alone
+    assert plain != alone
