@@ -30,6 +30,7 @@ class Usage(Exception):
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Heavy imports wait until a command needs them."""
     words = sys.argv[1:] if arguments is None else arguments
+    _open_closed_streams()
     if words[:1] == ["--version"]:
         from benlab_tui import __version__
 
@@ -48,6 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
         return run_command(options)
     except BrokenPipeError:
         _silence_stdout()
+        return 1
+    except OSError as error:
+        # Standard output is full (`>/dev/full`) or was taken away; every other OSError has been put in words before.
+        _silence_stdout()
+        _complain(f"the output could not be written ({error.strerror or error}): give it a place to go")
         return 1
 
 
@@ -96,6 +102,22 @@ def _open_console(options: Options) -> int:
     from benlab_tui.app import run_console
 
     return run_console(lab)
+
+
+def _open_closed_streams() -> None:
+    """Started with a closed stream (`>&-`), Python has None in its place: what is written then goes nowhere."""
+    import os
+
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+
+
+def _complain(text: str) -> None:
+    import contextlib
+
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"benlab: {text}\n")
 
 
 def _silence_stdout() -> None:

@@ -29,6 +29,7 @@ SECRETS = "BENLAB_SECRET_PARAMS"
 """Parameters that are secrets go by this variable: other users can read a command line, and job.json stays."""
 
 _SECRET = ("token", "password", "api_key")
+_LATEST = 1e11
 _POLL = 0.05
 _GRACE = 8.0
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -105,7 +106,13 @@ def start(lab: Lab, kind: str, params: Mapping[str, Any]) -> Job:
     _children[child.pid] = child
     job = Job(folder.name, kind, folder, shown, child.pid, _birth(child.pid), time.time())
     record = {key: getattr(job, key) for key in ("id", "kind", "params", "pid", "born", "started")}
-    write_text_atomic(folder / "job.json", json.dumps(record, indent=1))
+    try:
+        write_text_atomic(folder / "job.json", json.dumps(record, indent=1))
+    except LabError:
+        # A job that no list would show must not run unseen.
+        _signal_group(job, signal.SIGKILL)
+        child.wait()
+        raise
     return job
 
 
@@ -113,9 +120,17 @@ def load(folder: Path) -> Job | None:
     """The job of a run folder, or None where there is none or its file is broken."""
     try:
         record = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-        return Job(folder=folder, **record)
-    except (OSError, ValueError, TypeError):
+        job = Job(folder=folder, **record)
+        sound = (
+            all(isinstance(part, str) for part in (job.id, job.kind))
+            and isinstance(job.params, dict)
+            and isinstance(job.pid, int)
+            and job.pid > 1
+            and all(isinstance(part, int | float) and 0 <= part < _LATEST for part in (job.born, job.started))
+        )
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    return job if sound else None
 
 
 def find(lab: Lab, limit: int = 50) -> list[Job]:

@@ -37,14 +37,16 @@ class Lab:
     @classmethod
     def at(cls, root: Path) -> Lab:
         """The lab at `root`, its folder and benlab.toml made where they are missing. Raises LabError."""
-        lab = cls(root)
         try:
+            lab = cls(root)
             lab.root.mkdir(parents=True, exist_ok=True)
             if not lab.config_path.exists():
                 write_text_atomic(lab.config_path, _CONFIG)
-        except OSError as error:
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            shown = str(root) if len(str(root)) <= 200 else str(root)[:200] + "…"
             raise LabError(
-                f"the lab folder {lab.root} cannot be made ({error.strerror or error}): choose another with --lab DIR"
+                f"the lab folder {shown} cannot be made ({reason}): choose another with --lab DIR"
             ) from error
         return lab
 
@@ -94,6 +96,10 @@ class Lab:
             return tomllib.loads(self.config_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
+        except OSError as error:
+            raise LabError(
+                f"{self.config_path} cannot be read ({error.strerror or error}): make it a file, or remove it"
+            ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise LabError(
                 f"{self.config_path} is not valid TOML ({error}): mend that line or remove the file"

@@ -82,8 +82,11 @@ def to_line(event: Event) -> str:
 
 def from_line(line: str) -> Event:
     """The event that `to_line` wrote. Raises ValueError where the line is no event."""
-    data = json.loads(line)
-    if not isinstance(data, dict) or "event" not in data:
+    try:
+        data = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("a line of brackets is not an event") from error
+    if not isinstance(data, dict) or not isinstance(data.get("event"), str):
         raise ValueError(f"{line[:80]!r} is not an event: a JSON object with the key 'event' is needed")
     name = data.pop("event")
     if name == "result":

@@ -136,3 +136,10 @@ def test_global_options_are_taken_out_of_the_words() -> None:
     assert (options.words, options.json, options.lab) == (["ask", "x", "--json"], True, "here")
     with pytest.raises(Usage):
         read_options(["--lab"])
+
+
+def test_an_output_that_is_closed_or_full_is_no_traceback(tmp_path: Path) -> None:
+    for redirect in (">&-", ">/dev/full"):
+        line = f"{sys.executable} -m benlab_tui --lab {tmp_path} jobs {redirect}"
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+        assert "Traceback" not in done.stderr

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
 from contextlib import aclosing
+from pathlib import Path
 
 import psutil
 import pytest
@@ -90,3 +92,44 @@ async def test_a_secret_stands_neither_on_the_command_line_nor_in_the_run_folder
     assert job.state() == "cancelled"
     assert secret not in " ".join(command_line)
     assert all(secret not in file.read_text() for file in job.folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pid": "abc"},
+        {"pid": -5},
+        {"born": None},
+        {"started": float("nan")},
+        {"started": 1e300},
+        {"params": []},
+        {"id": 1},
+    ],
+)
+def test_a_broken_job_file_is_no_job(lab: Lab, change: dict[str, object]) -> None:
+    folder = lab.new_run("train")
+    record = {"id": "a", "kind": "train", "params": {}, "pid": 99_999_999, "born": 0.0, "started": 0.0}
+    (folder / "job.json").write_text(json.dumps(record))
+    assert [job.state() for job in jobs.find(lab)] == ["interrupted"]
+    (folder / "job.json").write_text(json.dumps({**record, **change}))
+    assert jobs.find(lab) == []
+
+
+def test_lines_of_brackets_and_odd_events_are_left_out(lab: Lab) -> None:
+    path = lab.new_run("test") / "events.jsonl"
+    path.write_bytes(b"[" * 200_000 + b'\n{"event": ["x"]}\n{"event": "progress", "stage": "a", "done": 1}\n')
+    assert jobs.read_events(path) == [Progress("a", 1)]
+
+
+def test_a_lab_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name in ("~nosuchuser/x", str(tmp_path / "loop" / "x"), "a\0b"):
+        with pytest.raises(LabError, match="cannot be made"):
+            find_lab(name)
+
+
+def test_a_config_that_is_a_folder_is_one_sentence(lab: Lab) -> None:
+    lab.config_path.unlink()
+    lab.config_path.mkdir()
+    with pytest.raises(LabError, match="cannot be read"):
+        lab.config()
