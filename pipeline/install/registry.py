@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,11 +78,21 @@ class Registry:
         return self._lab.root / version.adapter
 
     def folder_of(self, version: str) -> Path:
-        """Where that version's files are kept."""
+        """Where that version's files are kept. Raises InstallError for a name that leads out of models/<name>."""
+        if trouble := self._misplaced(version):
+            raise InstallError(f"the version {version!r} {trouble}: mend {self.path}, or remove it and install again")
         return self.folder / version.removeprefix(f"{self.name}:")
 
+    def _misplaced(self, version: str) -> str:
+        return _bad_name(version) or _outside(self.folder / version.removeprefix(f"{self.name}:"), self.folder)
+
     def add(self, version: Version, *, make_current: bool = True) -> None:
-        """Publishes a version, in place of one of the same name; its files must be there already."""
+        """Publishes a version, in place of one of the same name; its files must be there already.
+
+        Raises InstallError for one that could not be read again.
+        """
+        if trouble := self._trouble(version):
+            raise InstallError(f"{trouble}: install under another name")
         with self._alone():
             current, versions = self._read()
             kept = [other for other in versions if other.version != version.version]
@@ -119,8 +129,9 @@ class Registry:
             current, versions = self._read()
             if version.version == current:
                 raise InstallError(f"{version.version} is the one in use: `benlab use` another first, then remove it")
+            folder = self.folder_of(version.version)
             self._write(current, [other for other in versions if other != version])
-        shutil.rmtree(self.folder_of(version.version), ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         return version
 
     @contextmanager
@@ -136,12 +147,45 @@ class Registry:
     def _read(self) -> tuple[str, list[Version]]:
         try:
             data = json.loads(self.path.read_text(encoding="utf-8"))
-            return str(data["current"]), [Version(**entry) for entry in data["versions"]]
+            versions = [Version(**entry) for entry in data["versions"]]
+            if trouble := next(filter(None, map(self._trouble, versions)), ""):
+                raise ValueError(trouble)
+            return str(data["current"]), versions
         except FileNotFoundError:
             return "", []
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise InstallError(f"{self.path} cannot be read ({error}): remove it and install again") from error
+
+    def _trouble(self, version: Version) -> str:
+        """What keeps a version from being used, empty where nothing does. The file may come with someone else's lab."""
+        for item in fields(version):
+            wanted, value = (str, "a text") if item.type == "str" else (dict, "an object")
+            if not isinstance(getattr(version, item.name), wanted):
+                return f"{item.name} of {str(version.version)[:80]!r} is not {value}"
+        if trouble := self._misplaced(version.version):
+            return f"the version {version.version[:80]!r} {trouble}"
+        if version.ollama and not isinstance(version.ollama.get("host"), str):
+            return f"the Ollama host of {version.version[:80]!r} is not a text"
+        adapter = self.adapter_path(version)
+        if _outside(adapter, self._lab.root) and _outside(adapter, self._lab.models):
+            return f"the adapter {version.adapter[:80]!r} lies outside the lab"
+        return ""
 
     def _write(self, current: str, versions: list[Version]) -> None:
         data = {"current": current, "versions": [asdict(version) for version in versions]}
         write_text_atomic(self.path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def _bad_name(version: str) -> str:
+    """What is wrong with a version's name as a folder's, empty where nothing is."""
+    if any(part in version for part in ("/", "\\", "..", "\0")):
+        return "holds a '/', '\\', '..' or NUL"
+    if not all(part.strip(" .") for part in version.split(":")):
+        return "has an empty part"
+    return ""
+
+
+def _outside(path: Path, folder: Path) -> str:
+    """Says so where `path`, its links followed, is not strictly inside `folder`."""
+    place, around = path.resolve(), folder.resolve()
+    return "" if around in place.parents else f"leads out of {folder}"

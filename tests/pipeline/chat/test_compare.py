@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pipeline.lab import Lab
 def installed(lab_with_base: Lab, base: Any, adapter_gguf: Path) -> Lab:
     folder = Registry(lab_with_base).folder_of("one")
     folder.mkdir(parents=True)
-    (folder / "adapter.gguf").symlink_to(adapter_gguf)
+    shutil.copy(adapter_gguf, folder / "adapter.gguf")
     version = Version("ben-lab:one", "models/ben-lab/one/adapter.gguf", "smollm2", base.sha256, "now", "one")
     Registry(lab_with_base).add(version)
     return lab_with_base

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -196,6 +197,44 @@ def test_a_broken_registry_is_named(lab: Lab) -> None:
     registry.path.write_text("{")
     with pytest.raises(InstallError, match=r"registry\.json cannot be read"):
         registry.versions()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"version": "ben-lab:../../../VICTIM"}, "holds a '/'"),
+        ({"version": "ben-lab:.."}, "holds a '/'"),
+        ({"version": "ben-lab:a\\b"}, "holds a '/'"),
+        ({"version": "ben-lab:a\0b"}, "holds a '/'"),
+        ({"version": "ben-lab:"}, "has an empty part"),
+        ({"version": "ben-lab:."}, "has an empty part"),
+        ({"version": 5}, "version of '5' is not a text"),
+        ({"version": "ben-lab:link"}, "leads out of"),
+        ({"adapter": 5}, "adapter of 'ben-lab:old' is not a text"),
+        ({"adapter": "../../../../etc/passwd"}, "lies outside the lab"),
+        ({"adapter": "/etc/passwd"}, "lies outside the lab"),
+        ({"scores": []}, "scores of 'ben-lab:old' is not an object"),
+        ({"ollama": {"host": 1}}, "the Ollama host of 'ben-lab:old' is not a text"),
+    ],
+)
+def test_a_registry_from_elsewhere_reaches_nothing_outside_its_lab(
+    lab: Lab, changes: dict[str, Any], words: str
+) -> None:
+    registry = Registry(lab)
+    registry.add(Version("ben-lab:old", "models/ben-lab/old/adapter.gguf", "smollm2", "x", "now", "old"))
+    victim = lab.root.parent / "VICTIM"
+    victim.mkdir()
+    (registry.folder / "link").symlink_to(victim)
+    data = json.loads(registry.path.read_text())
+    data["versions"][0] |= changes
+    registry.path.write_text(json.dumps(data | {"current": ""}))
+    with pytest.raises(InstallError, match=re.escape(words)) as caught:
+        registry.remove(str(data["versions"][0]["version"]))
+    assert "registry.json cannot be read" in str(caught.value) and "\n" not in str(caught.value)
+    assert victim.is_dir() and registry.folder.is_dir()
+    if isinstance(name := changes.get("version"), str):
+        with pytest.raises(InstallError, match=re.escape(words)):
+            registry.folder_of(name)
 
 
 def test_versions_are_found_by_name_run_and_unambiguous_end(lab: Lab, base: Base) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def version(job: Job, small_adapter_gguf: Path) -> Version:
     """As the embedded install would leave it, without its receipt."""
     folder = Registry(job.lab).folder_of(job.version)
     folder.mkdir(parents=True)
-    (folder / "adapter.gguf").symlink_to(small_adapter_gguf)
+    shutil.copy(small_adapter_gguf, folder / "adapter.gguf")
     adapter = f"models/ben-lab/{folder.name}/adapter.gguf"
     return Version(job.version, adapter, job.base.name, job.base.sha256, "now", job.run)
 
