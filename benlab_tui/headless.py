@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benlab_tui import arguments, registry
@@ -13,7 +15,7 @@ from benlab_tui.cli import Options
 from benlab_tui.errors import BadArgument, Cancelled, ConsoleError, Declined, UnknownCommand
 from benlab_tui.headless_context import HeadlessContext
 from pipeline.errors import BadInput, Interrupted, PipelineError
-from pipeline.lab import find_lab
+from pipeline.lab import Lab, find_lab
 from simulator.errors import BadParameter, SimulatorError, UnknownName
 from simulator.events import Failed, Result, to_line
 
@@ -31,7 +33,7 @@ def run_command(options: Options) -> int:
             return _help(options)
         command = registry.find(options.words[0], "headless")
         variant, params = arguments.parse(command, options.words[1:])
-        context = HeadlessContext(find_lab(options.lab), as_json=options.json, yes=options.yes)
+        context = HeadlessContext(_lab(command, options), as_json=options.json, yes=options.yes)
         value = asyncio.run(_run(command, context, (variant, params) if variant else params))
         return _finish(options, context, value)
     except (Cancelled, Interrupted, KeyboardInterrupt):
@@ -42,6 +44,14 @@ def run_command(options: Options) -> int:
         return _fail(options, str(error), type(error).__name__, 2)
     except _KNOWN_ERRORS as error:
         return _fail(options, str(error), type(error).__name__, 1)
+
+
+def _lab(command: Command, options: Options) -> Lab:
+    """The lab to work in; `restore` makes its folder itself, so that a refused archive leaves none. Raises LabError."""
+    chosen = options.lab or os.environ.get("BENLAB_HOME")
+    if command.name == "restore" and options.lab != "" and chosen:
+        return Lab(Path(chosen))
+    return find_lab(options.lab)
 
 
 async def _run(command: Command, context: HeadlessContext, params: Any) -> Value:

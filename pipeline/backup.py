@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import posixpath
 import sqlite3
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 _MARK = "benlab.toml"
 _LEFT_OUT = {".console.lock", "lab.db-wal", "lab.db-shm"}
+_REGULAR = {_MARK, "lab.db"}
+_CHUNK = 1 << 20
 
 
 def backup(lab: Lab, file: Path, bases: bool = False) -> Iterator[Event]:
@@ -56,23 +61,39 @@ def restore(file: Path, root: Path) -> Iterator[Event]:
     if root.exists() and any(path.name not in {".console.lock", _MARK} for path in root.iterdir()):
         raise BadInput(f"{root} is not empty: restore into a new folder, as in --lab ~/restored")
     try:
-        with tarfile.open(source, "r:gz") as archive:
+        with gzip.open(source) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
             members = archive.getmembers()
-            if not any(member.name == _MARK for member in members):
-                raise BadInput(f"{source} is no backup of a lab: it holds no {_MARK}")
+            _check_members(source, members)
+            _check_end(source, stream)
             require_space(root, sum(member.size for member in members), "the restore")
             with replacing_folder(root) as temporary:
                 for number, member in enumerate(members, 1):
                     archive.extract(member, temporary, filter="data")
                     if number % 20 == 0:
                         yield Progress("restore", number, len(members))
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise LabError(f"{source} cannot be unpacked ({error}): choose another backup") from error
     except OSError as error:
         raise LabError(
             f"{source} cannot be restored ({error.strerror or error}): check the file and the disk"
         ) from error
     yield Result({"lab": str(root), "files": len(members), "summary": f"{len(members)} files restored into {root}"})
+
+
+def _check_members(source: Path, members: list[tarfile.TarInfo]) -> None:
+    """Raises BadInput where no benlab.toml is in the archive, or one of the lab's own files is a link or a folder."""
+    if not any(member.name == _MARK for member in members):
+        raise BadInput(f"{source} is no backup of a lab: it holds no {_MARK}")
+    for member in members:
+        if (name := posixpath.normpath(member.name)) in _REGULAR and not member.isreg():
+            raise BadInput(f"{source} is no backup of a lab: its {name} is no regular file; choose another backup")
+
+
+def _check_end(source: Path, stream: gzip.GzipFile) -> None:
+    """Reads what follows the last member: zeros alone, then gzip's checksum, which only a read to the end compares."""
+    while chunk := stream.read(_CHUNK):
+        if chunk.count(0) != len(chunk):
+            raise LabError(f"{source} is damaged (more follows its last readable file): choose another backup")
 
 
 def _files(lab: Lab, bases: bool) -> list[Path]:

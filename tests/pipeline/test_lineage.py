@@ -10,6 +10,8 @@ import time
 import pytest
 
 import simulator
+from benlab_tui.cli import Options
+from benlab_tui.headless import run_command
 from pipeline import disk, judgements, provenance
 from pipeline.backup import backup, restore
 from pipeline.chats import Chats
@@ -144,3 +146,38 @@ def test_disk_use_adds_up_and_only_what_is_spare_goes(lab):
     assert (run / "job.json").exists()
     assert fresh.exists()
     assert not stale.exists()
+
+
+@pytest.mark.parametrize("place", ["checksum", "middle", "cut"])
+def test_a_damaged_archive_leaves_nothing_behind(lab, session, tmp_path, place):
+    file = tmp_path / "lab.tar.gz"
+    last_result(backup(lab, file))
+    data = bytearray(file.read_bytes())
+    if place == "cut":
+        del data[-6:]
+    else:
+        data[-8 if place == "checksum" else len(data) // 2] ^= 0xFF
+    file.write_bytes(data)
+    with pytest.raises(LabError, match="choose another backup"):
+        last_result(restore(file, tmp_path / "deep" / "new"))
+    assert not (tmp_path / "deep").exists()
+
+
+@pytest.mark.parametrize("name", ["benlab.toml", "lab.db", "./lab.db"])
+def test_a_restore_refuses_links_in_the_place_of_the_labs_own_files(lab, tmp_path, name):
+    file = tmp_path / "lab.tar.gz"
+    with tarfile.open(file, "w:gz") as archive:
+        archive.add(lab.config_path, "benlab.toml")
+        link = tarfile.TarInfo(name)
+        link.type, link.linkname = tarfile.SYMTYPE, "elsewhere"
+        archive.addfile(link)
+    with pytest.raises(BadInput, match="no regular file"):
+        last_result(restore(file, tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_refused_restore_on_the_command_line_makes_no_lab(tmp_path):
+    (tmp_path / "bad.tgz").write_bytes(b"no archive")
+    words = ["restore", str(tmp_path / "bad.tgz")]
+    assert run_command(Options(words=words, lab=str(tmp_path / "new"))) == 1
+    assert not (tmp_path / "new").exists()
