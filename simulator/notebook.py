@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import NotebookError, UnknownExperiment
-from simulator.sqlite import migrate, open_database
+from simulator.sqlite import in_words, migrate, open_database, roll_back
 
 _STEPS = [
     """
@@ -67,7 +67,7 @@ class Notebook:
                 )
                 self._conn.execute("COMMIT")
             except BaseException:
-                self._conn.execute("ROLLBACK")
+                roll_back(self._conn)
                 raise
 
     def get(self, experiment_id: str) -> dict[str, Any]:
@@ -122,6 +122,4 @@ class Notebook:
         try:
             yield
         except (sqlite3.Error, UnicodeEncodeError) as error:
-            raise NotebookError(
-                f"{self.path} cannot be {verb} ({error}): close other programs that use it, or restore a backup"
-            ) from error
+            raise NotebookError(in_words(str(self.path), verb, error)) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from simulator.errors import NotebookError
@@ -36,10 +37,28 @@ def open_database(path: Path | str) -> sqlite3.Connection:
         conn.execute("PRAGMA foreign_keys = ON")
     except sqlite3.Error as error:
         conn.close()
-        raise NotebookError(
-            f"{target} is not a usable SQLite database ({error}): move it away or restore a backup"
-        ) from error
+        raise NotebookError(in_words(str(target), "opened", error)) from error
     return conn
+
+
+def in_words(what: str, verb: str, error: Exception) -> str:
+    """One sentence for SQLite's trouble: "<what> cannot be <verb> …", and what to do.
+
+    Only SQLITE_NOTADB and SQLITE_CORRUPT (https://sqlite.org/rescode.html) tell of a file to be moved away: a full
+    disk, a lock or missing rights leave the notebook whole. The extended codes carry the primary one in the low byte.
+    """
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return f"{what} is not a usable SQLite database ({error}): move it away or restore a backup"
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        reason, mend = "the disk is full or cannot be written", "make room and try again, the notebook is kept"
+    elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        reason, mend = "another program holds it", "close that program, or try again"
+    elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        reason, mend = "this user may not write it", "make it writable, or choose another lab with --lab"
+    else:
+        return f"{what} cannot be {verb} ({error}): close other programs that use it, or restore a backup"
+    return f"{what} cannot be {verb} because {reason} ({error}): {mend}"
 
 
 def migrate(conn: sqlite3.Connection, component: str, steps: Sequence[str]) -> int:
@@ -71,13 +90,18 @@ def migrate(conn: sqlite3.Connection, component: str, steps: Sequence[str]) -> i
             )
             conn.execute("COMMIT")
         except BaseException:
-            conn.execute("ROLLBACK")
+            roll_back(conn)
             raise
     except sqlite3.Error as error:
-        raise NotebookError(
-            f"the {component} tables of lab.db cannot be prepared ({error}): restore a backup"
-        ) from error
+        raise NotebookError(in_words(f"lab.db (its {component} tables)", "prepared", error)) from error
     return len(steps)
+
+
+def roll_back(conn: sqlite3.Connection) -> None:
+    """Ends the open transaction, if any: on a full disk SQLite has ended it, and that reason must not be lost."""
+    if conn.in_transaction:
+        with suppress(sqlite3.Error):
+            conn.execute("ROLLBACK")
 
 
 def _version(conn: sqlite3.Connection, component: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -142,6 +143,29 @@ def test_notebook_says_what_is_wrong_with_its_file(tmp_path: Path) -> None:
         simulator.Notebook(tmp_path / "lab.db")
     with pytest.raises(NotebookError, match=r"cannot be opened|not a usable"):
         simulator.Notebook(tmp_path)
+
+
+def test_a_full_disk_is_no_reason_to_move_the_notebook_away(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    with simulator.Notebook(path) as notebook:
+        first = simulator.run_now("run_phase", notebook, phase_type="spt_cluster", system_size=6)
+        pages = notebook._conn.execute("PRAGMA page_count").fetchone()[0]
+        notebook._conn.execute(f"PRAGMA max_page_count = {pages}")
+        large = [first | {"experiment_id": f"x{n}", "summary": "x" * 4000} for n in range(20)]
+        with pytest.raises(NotebookError, match=r"cannot be written because the disk is full .*: make room") as caught:
+            notebook.put_many(large)
+        assert "move it away" not in str(caught.value)
+        assert notebook.count() == 1 and notebook.get(first["experiment_id"]) == first
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(NotebookError) as caught:
+            simulator.Notebook(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "the disk is full or cannot be written" in str(caught.value) and "move it away" not in str(caught.value)
+    with simulator.Notebook(path) as notebook:
+        assert notebook.get(first["experiment_id"]) == first
 
 
 def test_migrations_run_once_and_refuse_newer_files(tmp_path: Path) -> None:
