@@ -13,6 +13,7 @@ from typing import Literal
 from pipeline import jobs
 from pipeline.errors import PipelineError
 from pipeline.lab import Lab
+from simulator.errors import SimulatorError
 
 State = Literal["ok", "missing", "warning"]
 _NEEDED = ("torch", "transformers", "peft", "accelerate", "datasets", "gguf", "xllamacpp", "stim", "scikit-learn")
@@ -38,8 +39,11 @@ def examine(lab: Lab) -> list[Check]:
 def _guarded(check: Callable[[Lab], Check], lab: Lab) -> Check:
     try:
         return check(lab)
-    except (PipelineError, OSError, ValueError) as error:
-        return Check(check.__name__.strip("_"), "warning", str(error))
+    except Exception as error:
+        # The other checks are wanted most where a lab is broken in a way that nobody foresaw.
+        said = " ".join(str(error).split())
+        known = isinstance(error, (PipelineError, SimulatorError, OSError)) and said
+        return Check(check.__name__.strip("_"), "warning", said if known else f"{type(error).__name__}: {said}")
 
 
 def _python(_lab: Lab) -> Check:
