@@ -15,7 +15,7 @@ from pipeline.data.duplicates import Seen
 from pipeline.data.feedback import accepted
 from pipeline.data.line import Sample
 from pipeline.data.params import GenerateParams
-from pipeline.data.paths import validation_path
+from pipeline.data.paths import out_path, validation_path
 from pipeline.data.reader import BadLine, read_good
 from pipeline.data.recipes import counts
 from pipeline.data.regions import TRAIN, VALIDATION
@@ -47,7 +47,7 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
     """
     started = time.monotonic()
     wanted = counts(params)
-    out = Path(params.out).expanduser() if params.out else lab.data
+    out = out_path(lab, params.out)
     parts = _Parts()
     kept = _keep(out, parts) if params.append else 0
     yield from _own_lines(lab, params, parts)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.errors import BadInput
+from pipeline.lab import Lab
+
 DEFAULT = "lab_instructions.jsonl"
 
 
@@ -18,3 +21,41 @@ def validation_path(data: Path) -> Path:
 def manifest_path(data: Path) -> Path:
     """The manifest of a training file."""
     return data.with_name("manifest.json" if data.name == DEFAULT else f"{data.stem}_manifest.json")
+
+
+def out_path(lab: Lab, out: str | None) -> Path:
+    """Where a data set is to be written: `out`, or the lab's training file where none is given.
+
+    Raises BadInput for a folder or device, and for what the lab keeps of its own (lab.db and the files beside it,
+    benlab.toml, Modelfile, models/, runs/, the adapters), whichever links lead there; the validation file and the
+    manifest are looked at, too.
+    """
+    if out is None:
+        return lab.data
+    try:
+        path = Path(out).expanduser()
+        if not path.name or out.endswith("/") or (path.exists() and not path.is_file()):
+            raise BadInput(f"{clipped(out)} is no regular file: give the name of a file to write, like my_data.jsonl")
+        for target in (path, validation_path(path), manifest_path(path)):
+            if _is_the_labs(lab, target.resolve()):
+                raise BadInput(f"{clipped(str(target))} is the lab's own: give --out another name, like my_data.jsonl")
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(f"{clipped(out)} cannot be a file's name ({error}): give another --out") from error
+    return path
+
+
+def _is_the_labs(lab: Lab, path: Path) -> bool:
+    if path.parent == lab.database.resolve().parent and path.name.startswith(lab.database.name):
+        return True
+    single = (lab.database, lab.config_path, lab.modelfile, lab.adapter_gguf)
+    if any(path == own.resolve() or (path.exists() and own.exists() and path.samefile(own)) for own in single):
+        return True
+    return any(path.is_relative_to(own.resolve()) for own in (lab.models, lab.runs, lab.adapter_dir))
+
+
+def clipped(name: str) -> str:
+    """A name for an error's sentence: its end where it is long, and control characters escaped."""
+    said = name.encode("unicode_escape").decode("ascii") if not name.isprintable() else name
+    return repr(said if len(said) <= 120 else "…" + said[-119:])

@@ -29,10 +29,12 @@ class BadLine:
 def read_lines(path: Path) -> Iterator[tuple[int, Sample | BadLine]]:
     """(line number, sample or what is wrong) of every line that is not blank.
 
-    Raises DataError where the file is missing or cannot be read.
+    Raises DataError where the file is missing, cannot be read, or is none: a device or pipe may never end.
     """
     ids: set[str] = set()
     try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path} is no regular file: give a JSONL file")
         with path.open("rb") as file:
             for number, raw in _raw_lines(file):
                 if raw is None:

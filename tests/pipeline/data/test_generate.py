@@ -1,6 +1,7 @@
 """The stage `generate`: counts, splits, byte equality, append, mixing in, bad input."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from pydantic import ValidationError
 import simulator
 from pipeline.data.generate import run
 from pipeline.data.params import GenerateParams
-from pipeline.data.paths import manifest_path, validation_path
+from pipeline.data.paths import manifest_path, out_path, validation_path
+from pipeline.data.reader import read_lines
 from pipeline.data.regions import is_test_case, region_of_seed
 from pipeline.data.samples import (
     generate_discovery_samples,
@@ -233,3 +235,34 @@ def test_a_small_world_gives_what_it_has(lab: Lab) -> None:
         last_result(run(lab, params))
     value = generate(lab, n_definitions=5000, extra=0, n_validation=0)
     assert 500 < value["kinds"]["definitions"] < 5000
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        "{lab}/lab.db", "{lab}/data/../lab.db", "{lab}/lab.db-wal", "{lab}/benlab.toml", "{lab}/Modelfile",
+        "{lab}/models/ben-lab/registry.json", "{lab}/runs/x/job.json", "{lab}/ben-lab-lora/adapter_config.json",
+        "{lab}/link.jsonl", "{lab}/new.db/", "{lab}", "{lab}/data", "/", "", ".", "..", "/dev/zero", "a\0b",
+    ],
+)  # fmt: skip
+def test_the_labs_own_files_and_folders_are_no_place_for_a_data_set(lab: Lab, out: str) -> None:
+    lab.notebook().close()
+    (lab.root / "data").mkdir()
+    (lab.root / "link.jsonl").symlink_to(lab.database)
+    before = lab.database.read_bytes(), lab.config_path.read_bytes()
+    with pytest.raises(BadInput, match=r"no regular file|the lab's own|cannot be a file's name"):
+        list(run(lab, GenerateParams(**SMALL, out=out.format(lab=lab.root))))
+    assert (lab.database.read_bytes(), lab.config_path.read_bytes()) == before
+
+
+def test_a_data_set_goes_elsewhere_in_the_lab(lab: Lab) -> None:
+    for name in ("data/lab_instructions.jsonl", "data/mine.jsonl", "mine.jsonl"):
+        assert out_path(lab, f"{lab.root}/{name}") == lab.root / name
+    assert out_path(lab, None) == lab.data
+
+
+def test_what_may_never_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(DataError, match="no regular file"):
+            list(read_lines(path))
