@@ -20,6 +20,7 @@ from benlab_tui.store import open_chats
 from pipeline.errors import LabError
 
 if TYPE_CHECKING:
+    from textual.driver import Driver
     from textual.screen import Screen
 
     from benlab_tui.control.engines import Opener
@@ -51,6 +52,12 @@ class BenLabApp(App[None]):
         """The one screen, also while a dialog is over it."""
         wanted = self.chats.recall("theme") or _table(self._config, "console").get("theme") or DEFAULT_THEME
         self.theme = wanted if wanted in self.available_themes else DEFAULT_THEME
+
+    def get_driver_class(self) -> type[Driver]:
+        """textual's driver for this terminal, its pastes made inert."""
+        from benlab_tui.paste import with_inert_pastes
+
+        return with_inert_pastes(super().get_driver_class())
 
     def get_default_screen(self) -> MainScreen:
         """The one screen."""

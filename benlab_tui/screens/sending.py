@@ -14,7 +14,7 @@ from benlab_tui.widgets.turns import ReplyTurn, UserTurn
 from benlab_tui.widgets.welcome import Welcome
 from pipeline.errors import LabError
 
-LONGEST_MESSAGE = 200_000
+LONGEST_MESSAGE = 100_000
 
 
 class Sending(Desk):

@@ -262,7 +262,7 @@ async def test_a_megabyte_in_one_paste_is_a_mark_and_refused_in_one_sentence(lab
         assert prompt.text == "[pasted text 1: 1,000,000 characters]"
         await pilot.press("enter")
         await pilot.pause(0.2)
-        assert any("above the most, 200,000" in toast.message for toast in app._notifications)
+        assert any("above the most, 100,000" in toast.message for toast in app._notifications)
         assert engine.seen == []
         assert "1,000,000" in prompt.text
 
