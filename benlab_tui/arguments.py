@@ -57,12 +57,14 @@ def _values(command: Command, model: type[BaseModel], words: list[str]) -> dict[
         if word.startswith("--") and len(word) > 2:
             name, equals, text = word[2:].partition("=")
             field = field_name(command, model, name)
-            if not equals and not _is_flag(model.model_fields[field]):
+            if not equals and _is_flag(model.model_fields[field]):
+                text = "true"
+            elif not equals:
                 if position >= len(words):
                     raise BadArgument(f"--{name} needs a value after it")
                 text = words[position]
                 position += 1
-            values[field] = _convert(model.model_fields[field], text if text or equals else "true")
+            values[field] = _convert(model.model_fields[field], text)
         elif _is_assignment(word, model, command):
             name, _, text = word.partition("=")
             field = field_name(command, model, name)

@@ -46,6 +46,9 @@ TALK = Command("talk", "a command that takes free text", _nothing, params=_Param
         (["factors=1,2,4"], "factors", [1, 2, 4]),
         (["--from", "ollama"], "source", "ollama"),
         (["word"], "text", "word"),
+        (["--text", ""], "text", ""),
+        (["--text="], "text", ""),
+        (["--seed", ""], "seed", None),
         (["seed=1", "--seed", "2"], "seed", 2),
     ],
 )
