@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
 from textual.widgets import OptionList
 
 import simulator
+from benlab_tui import arguments, registry
+from benlab_tui.commands.compare import chosen
+from benlab_tui.errors import BadArgument
 from benlab_tui.screens.compare import Compare
 from benlab_tui.screens.confirm import Confirm
 from benlab_tui.screens.document import Document
@@ -22,8 +26,8 @@ from pipeline.data.feedback import judged
 RUN = {"phase_type": "spt_cluster", "system_size": 8, "depth": 4, "seed": 3}
 
 
-def call(name, **arguments):
-    return ToolCall("call-1", name, arguments)
+def call(name, **given):
+    return ToolCall("call-1", name, given)
 
 
 async def test_a_tool_call_runs_becomes_a_card_and_the_answer_follows_with_its_numbers_checked(
@@ -129,6 +133,28 @@ async def test_compare_shows_two_models_and_a_key_keeps_the_winner(lab, console,
         assert (row["prompt"], row["chosen"], row["rejected"]) == ("what is TRI?", "right answer", "left answer")
         assert engine.closed
         assert row["models"] == ["ben-lab", "base"]
+
+
+@pytest.mark.parametrize(
+    ("line", "names", "prompt"),
+    [
+        ("What is TRI?", ("ben-lab", "base"), "What is TRI?"),
+        ("'What is TRI?'", ("ben-lab", "base"), "What is TRI?"),
+        ("Why?", ("ben-lab", "base"), "Why?"),
+        ("base tuned What is TRI?", ("base", "ben-lab"), "What is TRI?"),
+        ("llama3:8b base Why?", ("llama3:8b", "base"), "Why?"),
+    ],
+)
+def test_compare_takes_the_first_words_as_models_only_where_they_are(lab, line, names, prompt):
+    params = arguments.parse(registry.find("compare", "console"), arguments.split(line))[1]
+    assert chosen(lab, params) == (names, prompt)
+
+
+@pytest.mark.parametrize("line", ["", "base", "base tuned"])
+def test_compare_without_a_question_says_how_it_is_used(lab, line):
+    params = arguments.parse(registry.find("compare", "console"), arguments.split(line))[1]
+    with pytest.raises(BadArgument, match="/compare MODEL MODEL QUESTION"):
+        chosen(lab, params)
 
 
 async def test_retrieval_puts_passages_in_front_and_cites_them(lab, engine, console, typed):
