@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pipeline.chat_schema import STEPS, match_expression
 from pipeline.errors import LabError
 from simulator.errors import NotebookError
-from simulator.sqlite import migrate, open_database
+from simulator.sqlite import in_words, migrate, open_database
 
 Role = Literal["user", "assistant", "tool", "command", "card", "note"]
 TITLE_LENGTH = 60
@@ -205,7 +205,7 @@ class Chats:
             with self._lock:
                 return self._conn.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise LabError(f"{self.path} cannot be read ({error}): restore a backup or close what holds it") from error
+            raise LabError(in_words(str(self.path), "read", error)) from error
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:

@@ -14,6 +14,7 @@ from pipeline import jobs
 from pipeline.errors import PipelineError
 from pipeline.lab import Lab
 from simulator.errors import SimulatorError
+from simulator.sqlite import in_words
 
 State = Literal["ok", "missing", "warning"]
 _NEEDED = ("torch", "transformers", "peft", "accelerate", "datasets", "gguf", "xllamacpp", "stim", "scikit-learn")
@@ -77,7 +78,7 @@ def _database(lab: Lab) -> Check:
         with sqlite3.connect(f"{lab.database.as_uri()}?mode=ro", uri=True) as connection:
             answer = connection.execute("PRAGMA quick_check").fetchone()[0]
     except sqlite3.Error as error:
-        answer = str(error)
+        return Check("lab.db", "warning", in_words(str(lab.database), "read", error))
     if answer != "ok":
         return Check("lab.db", "warning", f"damaged: {answer}", f"benlab restore FILE, or move {lab.database} away")
     return Check("lab.db", "ok", f"{lab.database.stat().st_size / 1e6:.1f} MB, {lab.notebook().count()} experiments")

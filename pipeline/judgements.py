@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import LabError
 from simulator.errors import NotebookError
-from simulator.sqlite import migrate, open_database
+from simulator.sqlite import in_words, migrate, open_database
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,9 @@ def _execute(lab: Lab, sql: str, values: tuple[str, ...]) -> list[sqlite3.Row]:
     try:
         migrate(conn, "explanations", _STEPS)
         return conn.execute(sql, values).fetchall()
-    except (sqlite3.Error, NotebookError) as error:
-        raise LabError(f"{lab.database} cannot be used ({error}): restore a backup") from error
+    except NotebookError as error:
+        raise LabError(str(error)) from error
+    except sqlite3.Error as error:
+        raise LabError(in_words(str(lab.database), "used", error)) from error
     finally:
         conn.close()

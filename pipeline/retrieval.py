@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import LabError
 from simulator.errors import NotebookError
-from simulator.sqlite import migrate, open_database
+from simulator.sqlite import in_words, migrate, open_database
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,8 +110,10 @@ def _index(lab: Lab) -> Iterator[sqlite3.Connection]:
     try:
         migrate(conn, "passages", _STEPS)
         yield conn
-    except (sqlite3.Error, NotebookError) as error:
-        raise LabError(f"the index in {lab.database} cannot be used ({error}): restore a backup") from error
+    except NotebookError as error:
+        raise LabError(str(error)) from error
+    except sqlite3.Error as error:
+        raise LabError(in_words(f"{lab.database} (its index)", "used", error)) from error
     finally:
         conn.close()
 

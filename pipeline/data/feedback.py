@@ -21,7 +21,7 @@ from pipeline.data.regions import TRAIN
 from pipeline.errors import BadInput, LabError
 from pipeline.lab import Lab
 from simulator.errors import NotebookError
-from simulator.sqlite import migrate, open_database
+from simulator.sqlite import in_words, migrate, open_database
 
 Verdict = Literal["accept", "correct", "reject"]
 VERDICTS: tuple[Verdict, ...] = ("accept", "correct", "reject")
@@ -135,6 +135,6 @@ def _database(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         yield conn
     except sqlite3.Error as error:
-        raise LabError(f"the feedback in {path} cannot be used ({error}): restore a backup") from error
+        raise LabError(in_words(f"{path} (its feedback)", "used", error)) from error
     finally:
         conn.close()

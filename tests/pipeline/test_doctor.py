@@ -30,3 +30,15 @@ def test_an_error_that_nobody_foresaw_is_a_warning_in_one_line(
     found = next(check for check in checks if check.name == "broken")
     assert found.state == "warning" and found.detail.startswith(type(error).__name__) and "\n" not in found.detail
     assert len(checks) == 11
+
+
+def test_only_what_is_no_database_is_to_be_moved_away(lab: Lab) -> None:
+    lab.database.write_bytes(b"this is no database " * 100)
+    found = next(check for check in examine(lab) if check.name == "lab.db")
+    assert found.state == "warning" and "not a usable SQLite database" in found.detail
+    lab.database.unlink()
+    with sqlite3.connect(lab.database, isolation_level=None) as conn:
+        conn.execute("CREATE TABLE t (x)")
+        conn.execute("BEGIN EXCLUSIVE")
+        found = next(check for check in examine(lab) if check.name == "lab.db")
+    assert found.state == "warning" and "another program holds it" in found.detail and "move" not in found.detail
