@@ -44,6 +44,15 @@ def run_command(options: Options) -> int:
         return _fail(options, str(error), type(error).__name__, 2)
     except _KNOWN_ERRORS as error:
         return _fail(options, str(error), type(error).__name__, 1)
+    except OSError:
+        raise
+    except Exception as error:
+        # A fault of ours or of a library: one sentence for the person, the traceback for who asks for it.
+        if os.environ.get("BENLAB_DEBUG"):
+            raise
+        text = " ".join(str(error).split())[:300]
+        said = f"{options.words[0]} stopped on {type(error).__name__}: {text} (BENLAB_DEBUG=1 shows where)"
+        return _fail(options, said, "Crash", 1)
 
 
 def _lab(command: Command, options: Options) -> Lab:

