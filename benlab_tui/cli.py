@@ -6,25 +6,11 @@ Exit codes: 0 done, 1 failed, 2 bad usage, 130 cancelled.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 from typing import NoReturn
 
+from benlab_tui.options import Options, Usage, read_options
+
 _USAGE = "benlab [--lab DIR] [COMMAND …] [--json] [--yes]"
-
-
-@dataclass(slots=True)
-class Options:
-    """What stands before or after any command."""
-
-    lab: str | None = None
-    json: bool = False
-    yes: bool = False
-    help: bool = False
-    words: list[str] = field(default_factory=list)
-
-
-class Usage(Exception):
-    """A global option that is incomplete."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,34 +41,6 @@ def main(arguments: list[str] | None = None) -> int:
         _silence_stdout()
         _complain(f"the output could not be written ({error.strerror or error}): give it a place to go")
         return 1
-
-
-def read_options(words: list[str]) -> Options:
-    """Takes the global options out of the words; all after `--` is left alone. Raises Usage."""
-    options = Options()
-    position = 0
-    while position < len(words):
-        word = words[position]
-        position += 1
-        if word == "--":
-            options.words += words[position:]
-            break
-        if word == "--lab":
-            if position >= len(words):
-                raise Usage("--lab needs a folder after it")
-            options.lab = words[position]
-            position += 1
-        elif word.startswith("--lab="):
-            options.lab = word.removeprefix("--lab=")
-        elif word == "--json":
-            options.json = True
-        elif word in ("--yes", "-y"):
-            options.yes = True
-        elif word in ("--help", "-h"):
-            options.help = True
-        else:
-            options.words.append(word)
-    return options
 
 
 def _open_console(options: Options) -> int:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benlab_tui import arguments, registry
-from benlab_tui.cli import Options
 from benlab_tui.errors import BadArgument, Cancelled, ConsoleError, Declined, UnknownCommand
 from benlab_tui.headless_context import HeadlessContext
+from benlab_tui.options import Options
 from pipeline.errors import BadInput, Interrupted, PipelineError
 from pipeline.lab import Lab, find_lab
 from simulator.errors import BadParameter, SimulatorError, UnknownName

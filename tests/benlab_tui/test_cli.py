@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benlab_tui.cli import Usage, read_options
+from benlab_tui.options import Usage, read_options
 from pipeline.lab import Lab
 
 RUN_PHASE = [
