@@ -238,17 +238,27 @@ def test_another_run_s_checkpoint_is_not_used(data_lab: Lab, train: Callable[...
 
 
 def test_memory_that_runs_out_halves_the_batch(lab_with_base: Lab, samples_file: Callable[..., Path]) -> None:
-    """The kernel gives the worker 700 MB more than it has before the default base is loaded."""
+    """The kernel gives the worker some memory more than it has when it starts to compute.
+
+    How much one step of 8 takes depends on the machine's allocator, and when the limit falls on the scheduler, so
+    the limit is lowered until 8 are too many and 4 are not.
+    """
     samples_file(lab_with_base.data, 8, words=110)
+    assert any(_halves(lab_with_base, megabytes) for megabytes in (1100, 950, 800, 650, 500))
+
+
+def _halves(lab: Lab, megabytes: int) -> bool:
+    """Whether a run under that limit halves its batch, and then ends well."""
     values = {**RECIPE, "precision": "bf16", "per_device_train_batch_size": 8, "max_steps": 1, "evals_per_epoch": 0}
     seen: list[Event] = []
-    for event in run(lab_with_base, TrainParams.model_validate(values)):
-        seen.append(event)
-        if isinstance(event, Note) and event.text.startswith("computing"):
-            child = worker()
-            child.rlimit(psutil.RLIMIT_AS, (child.memory_info().vms + (1100 << 20), -1))
-    assert "memory ran out with 8 samples at a time: going on with 4" in notes(seen)
-    assert isinstance(seen[-1], Result) and seen[-1].value["steps"] == 1
+    with contextlib.suppress(PipelineError):
+        for event in run(lab, TrainParams.model_validate(values)):
+            seen.append(event)
+            if isinstance(event, Note) and event.text.startswith("computing"):
+                child = worker()
+                child.rlimit(psutil.RLIMIT_AS, (child.memory_info().vms + (megabytes << 20), -1))
+    halved = "memory ran out with 8 samples at a time: going on with 4" in notes(seen)
+    return halved and isinstance(seen[-1], Result) and seen[-1].value["steps"] == 1
 
 
 def test_signals_end_the_worker_with_its_parent(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
