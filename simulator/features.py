@@ -57,9 +57,10 @@ def _slope(layers: Floats) -> Floats:
 def _range(far_zz: Floats) -> Floats:
     """sqrt(sum r**2 C_r / sum C_r) in sites; 0 where there is nothing to weigh."""
     distances = np.arange(1, far_zz.shape[1] + 1, dtype=np.float64)
-    weight = rounded(far_zz.sum(axis=1))
+    weight = far_zz.sum(axis=1)
     second = far_zz @ distances**2
-    return np.where(weight < 1e-6, 0.0, np.sqrt(second / np.maximum(weight, 1e-6)))
+    # Rounded for the threshold alone: a rounded divisor would cost the range its last digits.
+    return np.where(rounded(weight) < 1e-6, 0.0, np.sqrt(second / np.maximum(weight, 1e-6)))
 
 
 def with_shot_noise(
