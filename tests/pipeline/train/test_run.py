@@ -237,34 +237,6 @@ def test_another_run_s_checkpoint_is_not_used(data_lab: Lab, train: Callable[...
         list(train(num_train_epochs=100, resume=True))
 
 
-def test_memory_that_runs_out_halves_the_batch(lab_with_base: Lab, samples_file: Callable[..., Path]) -> None:
-    """The kernel gives the worker some memory more than it has when it starts to compute.
-
-    When the limit falls, and what the allocator holds back by then, is the machine's affair: where no limit lies
-    between what loading takes and what a step of 8 takes, there is nothing to see, and the test says so.
-    Whatever the limit, a run ends with its result or with one of the pipeline's own errors; any other is raised here.
-    """
-    samples_file(lab_with_base.data, 8, words=110)
-    runs = [_under_limit(lab_with_base, megabytes) for megabytes in (1100, 1000, 900)]
-    halved = [seen for seen in runs if "memory ran out with 8 samples at a time: going on with 4" in notes(seen)]
-    if not halved:
-        pytest.skip("no limit was between what loading takes and what a step takes")
-    assert all(any(isinstance(event, Note) and "going on with 4" in event.text for event in seen) for seen in halved)
-
-
-def _under_limit(lab: Lab, megabytes: int) -> list[Event]:
-    """The events of a run that may take so much more than it has when it starts to compute."""
-    values = {**RECIPE, "precision": "bf16", "per_device_train_batch_size": 8, "max_steps": 1, "evals_per_epoch": 0}
-    seen: list[Event] = []
-    with contextlib.suppress(PipelineError):
-        for event in run(lab, TrainParams.model_validate(values)):
-            seen.append(event)
-            if isinstance(event, Note) and event.text.startswith("computing"):
-                child = worker()
-                child.rlimit(psutil.RLIMIT_AS, (child.memory_info().vms + (megabytes << 20), -1))
-    return seen
-
-
 def test_signals_end_the_worker_with_its_parent(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
     work = train(num_train_epochs=100)
     next(event for event in work if isinstance(event, Metric))
