@@ -213,13 +213,14 @@ def serve(
     port: int = 8000,
     token: str | None = None,
     listener: socket.socket | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Serves until it is interrupted, on `listener` where `listen` has bound one already. Raises BadInput."""
     import uvicorn
 
     listener = listener or listen(host, port, token)
     config = uvicorn.Config(
-        create_app(lab, token, host=host),
+        create_app(lab, token, host=host, limits=limits),
         log_level="warning",
         access_log=False,
         proxy_headers=False,

@@ -1,13 +1,19 @@
 """schemathesis on the API's own OpenAPI document: no 500, no undocumented answer, no schema mismatch.
 
-Pinned: schemathesis 4, 5 examples a route, seed 20261123.
+Pinned: schemathesis 4, 5 examples a route, seed 20261123. The server is a process of its own, over HTTP: in CPython
+3.11 `ast.parse`, by which hypothesis describes its strategies, fails when a second thread or a garbage collection parses too.
 """
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
 import pytest
 import schemathesis
-import schemathesis.specs.openapi.schemas  # loaded before any thread is: CPython 3.11's compiler shares its depth count
 from hypothesis import HealthCheck, Phase, seed, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -19,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from pipeline.api.server import create_app
+from pipeline.api.server import listen, serve
 from pipeline.api.work import Limits
 from pipeline.lab import Lab
 
@@ -36,12 +42,28 @@ CHECKS = [
 ]
 
 
+def _serve(folder: Path, port: Connection) -> None:
+    """Serves an empty lab, with little time for each experiment: a sweep of any size ends in 504."""
+    listener = listen(port=0)
+    port.send(listener.getsockname()[1])
+    serve(Lab.at(folder), listener=listener, limits=Limits(answer_seconds=0.2, stream_seconds=0.2))
+
+
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory):
-    """The app over an empty lab, with little time for each experiment: a sweep of any size ends in 504."""
-    lab = Lab.at(tmp_path_factory.mktemp("lab"))
-    app = create_app(lab, limits=Limits(answer_seconds=0.2, stream_seconds=0.2))
-    return schemathesis.openapi.from_asgi("/openapi.json", app)
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.schemas.BaseSchema]:
+    """The document of a server that runs, and the way to it."""
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe(duplex=False)
+    server = spawn.Process(target=_serve, args=(tmp_path_factory.mktemp("lab"), there), daemon=False)
+    server.start()
+    gc.disable()
+    try:
+        assert here.poll(60), "the server did not start"
+        yield schemathesis.openapi.from_url(f"http://127.0.0.1:{here.recv()}/openapi.json", wait_for_schema=30)
+    finally:
+        gc.enable()
+        server.terminate()
+        server.join(10)
 
 
 schema = schemathesis.pytest.from_fixture("api")
