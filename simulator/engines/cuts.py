@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from simulator.engines import entropy
 from simulator.engines.circuit import Floats
-from simulator.engines.majorana import Mask, covariance_block, crossing, legs
+from simulator.engines.majorana import Mask, covariance_block, crossing, modes
+
+Problem = NDArray[Any]
 
 # A complex eigenproblem costs this much more than a real one of its size.
 _COMPLEX = 1.2
@@ -13,14 +22,42 @@ _COMPLEX = 1.2
 def entropies(frame: Floats, support: Mask, cut: int, gamma: Floats | None = None) -> tuple[Floats, Floats]:
     """Von Neumann and Renyi-2 entropy in bits, (batch,) each, of the cut before Majorana `cut`.
 
-    The smaller of two problems is solved: the crossing pairs (complex), or the Majoranas that they
-    touch on one side (real). `gamma` is the whole covariance where it is at hand.
+    `gamma` is the whole covariance where it is at hand.
+    """
+    problem, share = _problem(frame, support, cut, gamma)
+    squared = _solve(problem)
+    return share * entropy.von_neumann(squared), share * entropy.renyi_two(squared)
+
+
+def profile(frame: Floats, support: Mask, places: Sequence[int], gamma: Floats) -> Floats:
+    """Von Neumann entropies in bits, (batch, cuts), of the cuts before the Majoranas `places`.
+
+    Cuts whose problems have one shape, as most have in the bulk, are solved together.
+    """
+    alike: dict[tuple[object, ...], list[tuple[int, Problem]]] = defaultdict(list)
+    for column, cut in enumerate(places):
+        problem, share = _problem(frame, support, cut, gamma)
+        alike[share, *problem.shape[1:]].append((column, problem))
+    found = np.empty((len(frame), len(places)))
+    for (share, *_), members in alike.items():
+        bits = entropy.von_neumann(_solve(np.concatenate([problem for _, problem in members])))
+        found[:, [column for column, _ in members]] = share * bits.reshape(len(members), -1).T
+    return found
+
+
+def _problem(frame: Floats, support: Mask, cut: int, gamma: Floats | None) -> tuple[Problem, float]:
+    """What gives the cut's spectrum, and what share of the spectrum's entropy is the cut's.
+
+    The smaller of two is taken: the crossing pairs as complex modes, each of which is found twice, or
+    the correlations (real) between the Majoranas that they touch on either side.
     """
     pairs, left, right = crossing(support, cut)
     if _COMPLEX * len(pairs) < min(len(left), len(right)):
-        side = left if len(left) <= len(right) else right
-        squared = entropy.pair_spectrum(legs(frame, side, pairs))
-        return entropy.von_neumann(squared) / 2.0, entropy.renyi_two(squared) / 2.0
-    block = gamma[:, left[:, None], right] if gamma is not None else covariance_block(frame, left, right, pairs)
-    squared = entropy.squared_spectrum(block)
-    return entropy.von_neumann(squared), entropy.renyi_two(squared)
+        return modes(frame, left if len(left) <= len(right) else right, pairs), 0.5
+    if gamma is not None:
+        return gamma[:, left[:, None], right], 1.0
+    return covariance_block(frame, left, right, pairs), 1.0
+
+
+def _solve(problem: Problem) -> Floats:
+    return entropy.pair_spectrum(problem) if np.iscomplexobj(problem) else entropy.squared_spectrum(problem)

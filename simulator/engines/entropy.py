@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Complexes = NDArray[np.complex128]
 
 
 def squared_spectrum(cross: Floats) -> Floats:
@@ -26,18 +27,14 @@ def squared_spectrum(cross: Floats) -> Floats:
     return np.clip(1.0 - np.linalg.eigvalsh(gram)[:, ::-2], 0.0, 1.0)
 
 
-def pair_spectrum(legs: Floats) -> Floats:
-    """nu**2 of the modes that a cut entangles, each mode twice, (batch, pairs), from one side's legs of the pairs.
+def pair_spectrum(modes: Complexes) -> Floats:
+    """nu**2 of the modes that a cut entangles, each mode twice, (batch, pairs), from one side's part of the pairs.
 
-    `legs` (batch, 2 pairs, members) holds where the first and then the second members of the pairs lie
-    on that side. A pair's two legs are one complex mode; the overlaps of these modes on one side
+    `modes` (batch, pairs, members) holds where on that side a pair's first member lies (real part) and where
+    its second does (imaginary part): one complex mode. The overlaps of these modes on one side
     have eigenvalues (1 +- nu)/2 (Klich, J. Phys. A 39, L85 (2006)).
     """
-    pairs = legs.shape[1] // 2
-    gram = legs @ legs.transpose(0, 2, 1)
-    overlap = np.empty((len(legs), pairs, pairs), dtype=np.complex128)
-    overlap.real = gram[:, :pairs, :pairs] + gram[:, pairs:, pairs:]
-    overlap.imag = gram[:, :pairs, pairs:] - gram[:, pairs:, :pairs]
+    overlap = modes.conj() @ modes.transpose(0, 2, 1)
     return np.clip((1.0 - np.linalg.eigvalsh(overlap)) ** 2, 0.0, 1.0)
 
 

@@ -12,13 +12,14 @@ import numpy as np
 
 from simulator.engines import cuts, majorana, pfaffian
 from simulator.engines.circuit import TIME_STEP, Floats, couplings
+from simulator.engines.memory import keep_freed
 from simulator.engines.observables import Observables, anchors, middle
 
-_CHUNK_BYTES = 2**21
+_CHUNK_BYTES = 2**22
 
 
 def chunk_size(phase: str, size: int) -> int:
-    """Circuits followed together: frames of about two megabytes stay in the cache and bound the memory."""
+    """Circuits followed together: frames of about four megabytes bound the memory and stay near the cache."""
     modes = 2 * (size + majorana.ancillas(phase))
     return max(1, _CHUNK_BYTES // (8 * modes * modes))
 
@@ -27,6 +28,7 @@ def observe(
     phase: str, size: int, requests: Sequence[tuple[int, Sequence[int]]], step: float = TIME_STEP
 ) -> list[list[Observables]]:
     """For each request (seed, ascending depths) the observables at each of its depths; depth 0 is the start."""
+    keep_freed()
     order = sorted(range(len(requests)), key=lambda index: -max(requests[index][1]))
     found: list[list[Observables]] = [[] for _ in requests]
     chunk = chunk_size(phase, size)
@@ -92,10 +94,10 @@ def _measure(
     extra = majorana.ancillas(phase)
     gamma = majorana.covariance(frame)
     first = 2 * extra
-    by_cut = [
-        central[0] if cut == middle(size) else cuts.entropies(frame, support, 2 * (cut + extra), gamma)[0]
-        for cut in range(1, size)
-    ]
+    others = [cut for cut in range(1, size) if cut != middle(size)]
+    by_cut = np.insert(
+        cuts.profile(frame, support, [2 * (cut + extra) for cut in others], gamma), middle(size) - 1, central[0], axis=1
+    )
     a, b = anchors(size)
     segment = gamma[:, first + 2 * a + 1 : -1, first + 2 * a + 1 : -1]
     if extra:
@@ -108,7 +110,7 @@ def _measure(
     members = first + np.sort(np.concatenate([odd, even]))
     return Observables(
         layer_entropy=layers,
-        cut_entropy=np.stack(by_cut, axis=1),
+        cut_entropy=by_cut,
         middle_renyi=central[1],
         up_z=np.clip(up, -1.0, 1.0),
         x=np.diagonal(gamma[:, first::2, first + 1 :: 2], axis1=1, axis2=2),

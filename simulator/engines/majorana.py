@@ -105,6 +105,14 @@ def legs(frame: Floats, members: Indices, pairs: Indices) -> Floats:
     return frame[:, both[:, None], members]
 
 
+def modes(frame: Floats, members: Indices, pairs: Indices) -> NDArray[np.complex128]:
+    """The same legs with a pair's two members as one complex number: (batch, pairs, members)."""
+    found = np.empty((len(frame), len(pairs), len(members)), dtype=np.complex128)
+    found.real = frame[:, pairs[:, None], members]
+    found.imag = frame[:, (frame.shape[1] // 2 + pairs)[:, None], members]
+    return found
+
+
 def covariance_block(frame: Floats, rows: Indices, columns: Indices, pairs: Indices) -> Floats:
     """Gamma between two sets of Majoranas, where no pairs but these touch both."""
     above, below = legs(frame, rows, pairs), legs(frame, columns, pairs)
