@@ -52,7 +52,7 @@ def clock(work: Callable[[], object], now: Callable[[], float] = time.process_ti
 
 
 def steady(work: Callable[[], object]) -> float:
-    """CPU seconds of one call, the mean over a second after the first: what the side before left in the caches is gone."""
+    """CPU seconds of one call, the mean over a second after the first, which finds the caches full of others' data."""
     work()
     calls, used = 0, 0.0
     while used < TURN_SECONDS:
@@ -121,7 +121,9 @@ def against_peers() -> None:
             side = sides[name]
             assert side
             taken.append(side())
-    print(f"\n## One Ising circuit, n = {SIZE}, depth {DEPTH}, one core (median of {ROUNDS} turns of a second, interleaved)\n")
+    print(
+        f"\n## One Ising circuit, n = {SIZE}, depth {DEPTH}, one core (median of {ROUNDS} turns of a second, interleaved)\n"
+    )
     print("| | ms | ratio to ours |\n|---|---|---|")
     for name, taken in times.items():
         ratios = [theirs / mine for theirs, mine in zip(taken, times["ours"], strict=True)]

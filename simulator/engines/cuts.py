@@ -17,6 +17,7 @@ Problem = NDArray[Any]
 
 # A complex eigenproblem costs this much more than a real one of its size.
 _COMPLEX = 1.2
+_TOGETHER_BYTES = 2**21
 
 
 def entropies(frame: Floats, support: Mask, cut: int, gamma: Floats | None = None) -> tuple[Floats, Floats]:
@@ -32,16 +33,21 @@ def entropies(frame: Floats, support: Mask, cut: int, gamma: Floats | None = Non
 def profile(frame: Floats, support: Mask, places: Sequence[int], gamma: Floats) -> Floats:
     """Von Neumann entropies in bits, (batch, cuts), of the cuts before the Majoranas `places`.
 
-    Cuts whose problems have one shape, as most have in the bulk, are solved together.
+    Cuts whose problems have one shape, as neighbours in the bulk mostly have, are solved together, two megabytes a time.
     """
-    alike: dict[tuple[object, ...], list[tuple[int, Problem]]] = defaultdict(list)
+    found = np.empty((len(frame), len(places)))
+    waiting: dict[tuple[float, ...], list[tuple[int, Problem]]] = defaultdict(list)
+    held = 0
     for column, cut in enumerate(places):
         problem, share = _problem(frame, support, cut, gamma)
-        alike[share, *problem.shape[1:]].append((column, problem))
-    found = np.empty((len(frame), len(places)))
-    for (share, *_), members in alike.items():
-        bits = entropy.von_neumann(_solve(np.concatenate([problem for _, problem in members])))
-        found[:, [column for column, _ in members]] = share * bits.reshape(len(members), -1).T
+        waiting[share, *problem.shape[1:]].append((column, problem))
+        held += problem.nbytes
+        if held >= _TOGETHER_BYTES or column == len(places) - 1:
+            for (weight, *_), members in waiting.items():
+                bits = entropy.von_neumann(_solve(np.concatenate([one for _, one in members])))
+                found[:, [place for place, _ in members]] = weight * bits.reshape(len(members), -1).T
+            waiting.clear()
+            held = 0
     return found
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import islice, product
+from dataclasses import dataclass
+from itertools import chain, islice, product
 from typing import Any
 
 import numpy as np
 
 from simulator.batch import experiment_id
+from simulator.claims import Claims
 from simulator.events import Event, Progress
 from simulator.experiments.common import answer, finish
 from simulator.fingerprint import FEATURE_NAMES
@@ -22,41 +25,137 @@ from simulator.study_params import Sweep
 # Work of one chunk in units of size**3 sites: about a tenth of a second.
 _CHUNK_WORK = 64 * 32**3
 _LOOK_UP = 500
+_WAIT_SECONDS = 0.2
 
 
 def run(params: Sweep, notebook: Notebook | None = None) -> Iterator[Event]:
     """Runs what the notebook does not hold yet; reports means and spreads of the features by phase.
 
     Progress counts runs of the whole grid. Results are written chunk by chunk, each in
-    one transaction, so that a kill loses only chunks that were under way.
+    one transaction, so that a kill loses only chunks that were under way. What another sweep in
+    this lab is making is waited for and not made again.
     """
-    tally = _Tally()
-    found = 0
-    missing = 0
-    for part in _parts(params):
-        known = notebook.known(key for key, _ in part) if notebook else set()
-        found += len(known)
-        missing += len(part) - len(known)
-        if notebook:
-            for key in known:
-                tally.add(notebook.get(key))
-    yield Progress("sweep", found, params.total, f"{found} were done before" if found else "")
-    done = found
-    if missing:
-        chunks = _chunks(params, notebook)
-        workers = params.workers or len(os.sched_getaffinity(0))
-        source = cluster_results(chunks, params.cluster) if params.cluster else local_results(chunks, workers)
-        try:
-            for results in source:
-                if notebook:
-                    notebook.put_many(results)
-                for result in results:
-                    tally.add(result)
-                done += len(results)
-                yield Progress("sweep", done, params.total)
-        finally:
-            source.close()
-    yield finish(_answer(params, tally, found), notebook)
+    work = _Work(params, notebook)
+    try:
+        work.look_up()
+        yield Progress("sweep", work.done, params.total, f"{work.found} were done before" if work.found else "")
+        while work.left:
+            yield from _make(params, work)
+            if work.left:
+                time.sleep(_WAIT_SECONDS)
+                yield Progress("sweep", work.done, params.total, "another sweep is making the rest")
+    finally:
+        work.close()
+    yield finish(_answer(params, work.tally, work.found), notebook)
+
+
+def _make(params: Sweep, work: _Work) -> Iterator[Event]:
+    """Makes all that nobody else is making now."""
+    chunks = work.chunks()
+    first = next(chunks, None)
+    if first is None:
+        return
+    chunks = chain([first], chunks)
+    workers = params.workers or len(os.sched_getaffinity(0))
+    source = cluster_results(chunks, params.cluster) if params.cluster else local_results(chunks, workers)
+    try:
+        for results in source:
+            work.keep(results)
+            yield Progress("sweep", work.done, params.total)
+    finally:
+        source.close()
+
+
+class _Work:
+    """What of the grid is done, and what is left to make here; `found` counts what others had made."""
+
+    def __init__(self, params: Sweep, notebook: Notebook | None) -> None:
+        self.params = params
+        self.notebook = notebook
+        self.claims = Claims(notebook.path) if notebook else None
+        self.tally = _Tally()
+        self.done = 0
+        self.found = 0
+        self._settled = bytearray(params.total)
+
+    @property
+    def left(self) -> bool:
+        """Whether some run is neither done nor being made here."""
+        return 0 in self._settled
+
+    def look_up(self) -> None:
+        """Counts what the notebook holds already."""
+        for part in self._parts():
+            self._drop_known(part)
+
+    def chunks(self) -> Iterator[list[dict[str, Any]]]:
+        """What nobody has made or is making, claimed just before it is handed out, in pieces of equal work."""
+        for part in self._parts():
+            mine = [one for one in part if self.claims is None or self.claims.take(one.key)]
+            chunk: list[dict[str, Any]] = []
+            work = 0
+            for one in self._drop_known(mine):
+                self._settled[one.place] = 1
+                chunk.append(one.values)
+                work += one.values["system_size"] ** 3
+                if work >= _CHUNK_WORK:
+                    yield chunk
+                    chunk, work = [], 0
+            if chunk:
+                yield chunk
+
+    def keep(self, results: list[dict[str, Any]]) -> None:
+        """Writes what was made, and only then gives its claims back."""
+        if self.notebook:
+            self.notebook.put_many(results)
+        if self.claims:
+            self.claims.give_back(result["experiment_id"] for result in results)
+        for result in results:
+            self.tally.add(result)
+        self.done += len(results)
+
+    def close(self) -> None:
+        """Gives all claims back."""
+        if self.claims:
+            self.claims.close()
+
+    def _drop_known(self, runs: list[_GridRun]) -> list[_GridRun]:
+        """Those that the notebook does not hold; the others are settled, counted and given back."""
+        known = self.notebook.known(one.key for one in runs) if self.notebook and runs else set()
+        for one in runs:
+            if self.notebook and one.key in known:
+                self.tally.add(self.notebook.get(one.key))
+                self._settled[one.place] = 1
+        if self.claims:
+            self.claims.give_back(known)
+        self.done += len(known)
+        self.found += len(known)
+        return [one for one in runs if one.key not in known]
+
+    def _parts(self) -> Iterator[list[_GridRun]]:
+        """What is not settled yet, some hundreds at a time; runs of one phase, size and depth are neighbours."""
+        params = self.params
+        seeds = range(params.first_seed, params.first_seed + params.seeds)
+        grid = enumerate(product(params.phases, params.system_sizes, params.depths, seeds, params.biases))
+        runs = (_GridRun.of(place, cell, params.shots) for place, cell in grid if not self._settled[place])
+        while part := list(islice(runs, _LOOK_UP)):
+            yield part
+
+
+@dataclass(frozen=True, slots=True)
+class _GridRun:
+    """One run of the grid: its place there, its id and its parameters."""
+
+    place: int
+    key: str
+    values: dict[str, Any]
+
+    @classmethod
+    def of(cls, place: int, cell: tuple[Any, ...], shots: int) -> _GridRun:
+        phase, size, depth, seed, bias = cell
+        params = RunPhase(phase_type=phase, system_size=size, depth=depth, seed=seed, bias=bias, shots=shots)
+        values = params.model_dump()
+        return cls(place, experiment_id("run_phase", values), values)
 
 
 class _Tally:
@@ -83,42 +182,6 @@ class _Tally:
                 "std": {name: round(float(value), 6) + 0.0 for name, value in zip(FEATURE_NAMES, spread, strict=True)},
             }
         return rows
-
-
-def _grid(params: Sweep) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Id and parameters of every run; runs of one phase, size and depth are neighbours."""
-    seeds = range(params.first_seed, params.first_seed + params.seeds)
-    for phase, size, depth, seed, bias in product(
-        params.phases, params.system_sizes, params.depths, seeds, params.biases
-    ):
-        values = RunPhase(
-            phase_type=phase, system_size=size, depth=depth, seed=seed, bias=bias, shots=params.shots
-        ).model_dump()
-        yield experiment_id("run_phase", values), values
-
-
-def _parts(params: Sweep) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    grid = _grid(params)
-    while part := list(islice(grid, _LOOK_UP)):
-        yield part
-
-
-def _chunks(params: Sweep, notebook: Notebook | None) -> Iterator[list[dict[str, Any]]]:
-    """What is not in the notebook yet, looked up just before it is handed out, in pieces of equal work."""
-    for part in _parts(params):
-        known = notebook.known(key for key, _ in part) if notebook else set()
-        chunk: list[dict[str, Any]] = []
-        work = 0
-        for key, values in part:
-            if key in known:
-                continue
-            chunk.append(values)
-            work += values["system_size"] ** 3
-            if work >= _CHUNK_WORK:
-                yield chunk
-                chunk, work = [], 0
-        if chunk:
-            yield chunk
 
 
 def _answer(params: Sweep, tally: _Tally, found: int) -> dict[str, Any]:

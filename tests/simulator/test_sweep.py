@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import simulator
+from simulator.claims import Claims
 from simulator.errors import BadParameter, SimulatorError
 from simulator.events import Progress, Result
 from simulator.pool import WorkerProcess, local_results
@@ -37,6 +38,33 @@ def test_a_run_is_never_made_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(sys, "executable", "/nonexistent")
         again = simulator.run_now("sweep", notebook, **SMALL)
         assert again["num_new"] == 0 and again["phases"] == first["phases"]
+
+
+def test_two_sweeps_at_once_share_the_runs(tmp_path: Path) -> None:
+    values = {"phases": ["spt_cluster"], "system_sizes": [20], "depths": [4], "seeds": 2000, "workers": 1}
+    command = [sys.executable, "-m", "simulator", "sweep", "--lab", str(tmp_path), "--params", json.dumps(values)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    values_of = [json.loads(one.communicate(timeout=120)[0].splitlines()[-1]) for one in both]
+    results = [value.get("value", value) for value in values_of]
+    assert sum(result["num_new"] for result in results) == 2000
+    assert all(result["phases"] == results[0]["phases"] for result in results)
+
+
+def test_what_a_killed_sweep_had_claimed_is_free(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from simulator.claims import Claims;"
+        "print(Claims(Path(sys.argv[1])).take('0123456789abcdef'), flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "lab.db")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout and holder.stdout.readline() == "True\n"
+    claims = Claims(tmp_path / "lab.db")
+    assert not claims.take("0123456789abcdef")
+    holder.kill()
+    holder.communicate()
+    assert claims.take("0123456789abcdef")
+    claims.close()
 
 
 def test_closing_a_sweep_stops_its_workers(tmp_path: Path) -> None:
