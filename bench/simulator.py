@@ -121,9 +121,7 @@ def against_peers() -> None:
             side = sides[name]
             assert side
             taken.append(side())
-    print(
-        f"\n## One Ising circuit, n = {SIZE}, depth {DEPTH}, one core (median of {ROUNDS} turns of a second, interleaved)\n"
-    )
+    print(f"\n## One Ising circuit, n = {SIZE}, depth {DEPTH}, one core (median of {ROUNDS} turns of a second)\n")
     print("| | ms | ratio to ours |\n|---|---|---|")
     for name, taken in times.items():
         ratios = [theirs / mine for theirs, mine in zip(taken, times["ours"], strict=True)]

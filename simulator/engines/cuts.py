@@ -33,7 +33,7 @@ def entropies(frame: Floats, support: Mask, cut: int, gamma: Floats | None = Non
 def profile(frame: Floats, support: Mask, places: Sequence[int], gamma: Floats) -> Floats:
     """Von Neumann entropies in bits, (batch, cuts), of the cuts before the Majoranas `places`.
 
-    Cuts whose problems have one shape, as neighbours in the bulk mostly have, are solved together, two megabytes a time.
+    Cuts whose problems have one shape, as neighbours in the bulk mostly have, are solved together, 2 MB at a time.
     """
     found = np.empty((len(frame), len(places)))
     waiting: dict[tuple[float, ...], list[tuple[int, Problem]]] = defaultdict(list)

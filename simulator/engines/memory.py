@@ -13,7 +13,8 @@ _KEPT_BYTES = 2**24
 def keep_freed() -> None:
     """Raises glibc's thresholds for mapping and trimming.
 
-    They follow the largest mapped block that was ever freed (mallopt(3)). This block is never touched and costs no memory. Without it a quarter of a batch's time goes to page faults.
+    They follow the largest mapped block that was ever freed (mallopt(3)). This one is never touched and costs no
+    memory; without it a quarter of a batch's time goes to page faults.
     Other allocators are left as they are.
     """
     np.empty(_KEPT_BYTES, dtype=np.uint8)

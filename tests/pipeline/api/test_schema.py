@@ -1,7 +1,7 @@
 """schemathesis on the API's own OpenAPI document: no 500, no undocumented answer, no schema mismatch.
 
-Pinned: schemathesis 4, 5 examples a route, seed 20261123. The server is a process of its own, over HTTP: in CPython
-3.11 `ast.parse`, by which hypothesis describes its strategies, fails when a second thread or a garbage collection parses too.
+Pinned: schemathesis 4, 5 examples a route, seed 20261123. The server is a process of its own: in CPython 3.11
+`ast.parse`, by which hypothesis describes its strategies, fails when another thread or a garbage collection parses too.
 """
 
 from __future__ import annotations
