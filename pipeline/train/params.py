@@ -14,7 +14,8 @@ from pipeline.errors import BadInput
 Precision = Literal["auto", "fp32", "bf16"]
 
 Epochs = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
-Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=1e-8, le=0.1, allow_inf_nan=False)]
+"""AdamW moves each weight by about the rate: 0.1 is a hundred times what the recipes take, and 1 diverges."""
 
 
 class Recipe(BaseModel):
@@ -41,6 +42,11 @@ class Recipe(BaseModel):
     patience: int = Field(default=3, ge=0)
     precision: Precision = "auto"
     checkpoint_seconds: float = Field(default=30.0, ge=0, le=3600)
+
+    @property
+    def validates(self) -> bool:
+        """Whether the run ever looks at validation samples."""
+        return self.eval_samples > 0 and self.evals_per_epoch > 0
 
 
 class TrainParams(BaseModel):

@@ -22,6 +22,7 @@ from pipeline.train.checkpoint import State
 from pipeline.train.control import Control
 from pipeline.train.forward import SharedPrefixLoss
 from pipeline.train.fused import FusedLoss, fits
+from pipeline.train.heldout import hold_out, validation_file, why_not
 from pipeline.train.loop import Training, train
 from pipeline.train.model import add_adapters, load_model, load_tokenizer, trainable
 from pipeline.train.params import Recipe, TrainParams
@@ -31,8 +32,6 @@ from pipeline.train.schedule import Schedule
 from pipeline.train.threads import adaptive
 from simulator.events import Event, Note, Progress, Result
 
-_VALIDATION = "lab_validation.jsonl"
-
 
 def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, micro: int) -> Iterator[Event]:
     """Trains and publishes the adapter; the last event is the Result. Raises the pipeline's errors."""
@@ -41,11 +40,14 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
     data = Path(params.data).expanduser() if params.data else lab.data
     base = locate(lab, params.base or recipe.base)
     system = load(lab).system.strip()
-    identity = _identity(base, data, recipe, params.seed, system)
+    held = validation_file(data) if recipe.validates else None
+    identity = _identity(base, data, held, recipe, params.seed, system)
     _check_resume(run, params, identity)
     tokenizer = load_tokenizer(lab, base)
-    tokens, validation = _token_sets(base, tokenizer, data, recipe, params.seed, system)
-    yield from _about(tokens, validation, recipe)
+    tokens, validation = _token_sets(base, tokenizer, data, held, recipe, params.seed, system)
+    yield from _about(tokens, validation, recipe, held)
+    if not held and recipe.validates and (reason := why_not(data)):
+        yield Note(reason)
     yield Progress("train", 0, None, "loading the base")
     job = yield from _prepare(lab, run, base, tokens, validation, params, recipe)
     job.control = control
@@ -61,6 +63,7 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
         "seed": params.seed,
         "recipe_name": params.recipe or "",
         "data": {"file": lab.relative(data), "samples": len(tokens.samples), "left_out": tokens.left_out},
+        "validation": {"file": lab.relative(held) if held else None, "samples": _count(validation)},
         "data_sha256": identity["data_sha256"],
         "system": system,
         "physics_version": physics_version(lab, data),
@@ -86,7 +89,7 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
     )
 
 
-def _identity(base: Base, data: Path, recipe: Recipe, seed: int, system: str) -> dict[str, Any]:
+def _identity(base: Base, data: Path, held: Path | None, recipe: Recipe, seed: int, system: str) -> dict[str, Any]:
     """What a resumed run must have in common with the one it goes on with."""
     from pipeline.errors import DataError
 
@@ -94,11 +97,10 @@ def _identity(base: Base, data: Path, recipe: Recipe, seed: int, system: str) ->
         raise DataError(f"{data} is not there: run `benlab generate` first, or name a file with --data")
     fixed = recipe.model_dump(exclude={"checkpoint_seconds"})
     settings = hashlib.sha256(repr(sorted(fixed.items())).encode()).hexdigest()
-    held = data.with_name(_VALIDATION)
     return {
         "base_sha256": base.sha256,
         "data_sha256": sha256_of(data),
-        "validation_sha256": sha256_of(held) if held.is_file() else "",
+        "validation_sha256": sha256_of(held) if held else "",
         "settings": settings,
         "seed": seed,
         "system_sha256": hashlib.sha256(system.encode()).hexdigest(),
@@ -127,18 +129,12 @@ def _check_resume(run: Path, params: TrainParams, identity: dict[str, Any]) -> N
 
 
 def _token_sets(
-    base: Base, tokenizer: Any, data: Path, recipe: Recipe, seed: int, system: str
+    base: Base, tokenizer: Any, data: Path, held: Path | None, recipe: Recipe, seed: int, system: str
 ) -> tuple[TokenSet, TokenSet | None]:
-    """Training and validation samples as tokens. Without a validation file a twentieth is held out."""
-    samples = read_lines(data)
-    held = data.with_name(_VALIDATION)
-    validation = read_lines(held) if held.is_file() and recipe.eval_samples else []
-    if not validation and recipe.eval_samples and len(samples) >= 20:
-        from datasets import Dataset
-
-        order = Dataset.from_dict({"n": range(len(samples))}).train_test_split(0.05, seed=seed)
-        validation = [samples[i] for i in order["test"]["n"]]
-        samples = [samples[i] for i in sorted(order["train"]["n"])]
+    """Training and validation samples as tokens. Without a validation file a twentieth of the data is held out."""
+    samples, validation = read_lines(data), read_lines(held) if held else []
+    if not held and recipe.validates:
+        samples, validation = hold_out(samples, seed)
     if len(validation) > recipe.eval_samples:
         validation = random.Random(seed).sample(validation, recipe.eval_samples)
     limit = min(recipe.max_length, base.context_length)
@@ -146,12 +142,16 @@ def _token_sets(
     return tokens, encode(validation, base, tokenizer, system, limit) if validation else None
 
 
-def _about(tokens: TokenSet, validation: TokenSet | None, recipe: Recipe) -> Iterator[Event]:
+def _count(tokens: TokenSet | None) -> int:
+    return len(tokens.samples) if tokens else 0
+
+
+def _about(tokens: TokenSet, validation: TokenSet | None, recipe: Recipe, held: Path | None) -> Iterator[Event]:
     mean = sum(len(sample.tokens) for sample in tokens.samples) / len(tokens.samples)
     yield Note(
         f"{len(tokens.samples)} samples of {len(tokens.prefix)} shared + {mean:.0f} own tokens on average, "
         f"{tokens.answer_tokens / len(tokens.samples):.0f} of them answer; "
-        f"{len(validation.samples) if validation else 0} for validation"
+        f"{_count(validation)} for validation, {f'from {held.name}' if held else 'held out of the data'}"
     )
     if tokens.left_out:
         yield Note(

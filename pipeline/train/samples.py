@@ -74,17 +74,20 @@ def read_lines(path: Path) -> list[Sample]:
 def messages_of(sample: Sample, system: str) -> list[dict[str, str]]:
     """The chat that a sample stands for, answer included."""
     opening = [{"role": "system", "content": system}] if system else []
-    return [*opening, {"role": "user", "content": sample.prompt}, {"role": "assistant", "content": sample.output}]
+    # White space around an answer would melt into the prompt's last token with some tokenizers.
+    answer = {"role": "assistant", "content": sample.output.strip()}
+    return [*opening, {"role": "user", "content": sample.prompt}, answer]
 
 
 def encode(samples: Sequence[Sample], base: Base, tokenizer: Any, system: str, max_length: int) -> TokenSet:
     """Tokenizes with the base's own template. Samples longer than `max_length` tokens are left out and counted.
 
-    Raises DataError where none is left.
+    Raises DataError where none is left, or where an answer's first token holds a part of the prompt.
     """
     pairs = [_split(messages_of(sample, system), base) for sample in samples]
     prompts = _tokenize(tokenizer, [prompt for prompt, _ in pairs], base)
-    answers = tokenizer([answer for _, answer in pairs], add_special_tokens=False)["input_ids"]
+    wholes = _tokenize(tokenizer, [prompt + answer for prompt, answer in pairs], base)
+    answers = [_answer(p, w, pair[1], base) for p, w, pair in zip(prompts, wholes, pairs, strict=True)]
     kept = [(p, a) for p, a in zip(prompts, answers, strict=True) if len(p) + len(a) <= max_length]
     if not kept:
         shortest = min(len(p) + len(a) for p, a in zip(prompts, answers, strict=True))
@@ -110,6 +113,19 @@ def _split(messages: list[dict[str, str]], base: Base) -> tuple[str, str]:
     rest = whole[len(prompt) :] if whole.startswith(prompt) else whole[whole.rfind(answer) :]
     end = rest.find(answer) + len(answer)
     return prompt, rest[:end] + _end(rest[end:], base)
+
+
+def _answer(prompt: Tokens, whole: Tokens, text: str, base: Base) -> Tokens:
+    """The tokens of the whole text that follow the prompt's, which must be those that a server sees.
+
+    The answer is not tokenized alone: SentencePiece would put a space in front of it.
+    """
+    if whole[: len(prompt)] == prompt and len(whole) > len(prompt):
+        return whole[len(prompt) :]
+    raise DataError(
+        f"the answer {text[:40]!r} shares a token with the end of its prompt in the tokenizer of {base.name}: "
+        "begin it with a letter or a digit, or choose another base"
+    )
 
 
 def _end(tail: str, base: Base) -> str:

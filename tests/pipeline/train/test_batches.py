@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.train.batches import epoch_order, pieces
-from pipeline.train.params import Recipe, TrainParams, load_recipe, recipe_names
+from pipeline.train.params import Recipe
 from pipeline.train.samples import Encoded, TokenSet
 from pipeline.train.schedule import Schedule
 
@@ -65,26 +64,3 @@ def test_a_schedule_can_start_anywhere(
     assert list(schedule.steps(len(steps) // 2)) == steps[len(steps) // 2 :]
     rates = [schedule.learning_rate(step) for step, _ in steps]
     assert min(rates) > 0 and max(rates) <= recipe.learning_rate * (1 + 1e-9)
-
-
-@pytest.mark.parametrize("name", ["guide", "smollm2", "smollm2-quick"])
-def test_recipes_name_their_command(name: str) -> None:
-    from importlib.resources import files
-
-    assert name in recipe_names()
-    header = (files("pipeline.train") / "recipes" / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0]
-    assert header.startswith(f"# benlab train --recipe {name}")
-    assert load_recipe(name).base in ("smollm2", "llama3.2-1b")
-
-
-def test_the_guide_s_parameters_are_the_guide_s() -> None:
-    guide = load_recipe("guide")
-    assert guide.num_train_epochs == 1 and guide.per_device_train_batch_size == 2
-    assert guide.learning_rate == 2e-4 and guide.gradient_accumulation_steps == 4
-
-
-def test_options_override_the_recipe_by_either_name() -> None:
-    settled = TrainParams.model_validate({"recipe": "guide", "epochs": 3, "lr": 1e-3}).settle()
-    assert (settled.num_train_epochs, settled.learning_rate, settled.gradient_accumulation_steps) == (3, 1e-3, 4)
-    assert TrainParams(base="llama3.2-1b").settle() == load_recipe("guide")
-    assert TrainParams().settle() == load_recipe("smollm2")

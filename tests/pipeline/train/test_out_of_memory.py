@@ -39,7 +39,7 @@ def _run(lab: Lab, files: Files, most: int) -> list[Event]:
     sizes = {"per_device_train_batch_size": 8, "max_steps": 3, "evals_per_epoch": 0, "eval_samples": 0}
     params = TrainParams.model_validate({**values, **sizes})
     recipe, base = params.settle(), locate(lab, values["base"])
-    tokens, _ = training._token_sets(base, load_tokenizer(lab, base), lab.data, recipe, 0, "Be brief.")
+    tokens, _ = training._token_sets(base, load_tokenizer(lab, base), lab.data, None, recipe, 0, "Be brief.")
     work = training._prepare(lab, lab.new_run("train"), base, tokens, None, params, recipe)
     seen: list[Event] = []
     try:
