@@ -82,13 +82,20 @@ def locate(lab: Lab, name: str) -> Base:
         from pipeline.bases.local import register_path
 
         return register_path(lab, name, path)
-    if find_entry(name) or "/" in name or name.startswith("ollama:"):
+    if find_entry(name) or name.startswith("ollama:") or ("/" in name and not is_path(name)):
         raise BaseError(f"the base {name} is not here: run `benlab pull {name}`")
     raise unknown(name)
 
 
+def is_path(name: str) -> bool:
+    """Whether the name can only be meant as a file or folder, not as a name or a Hugging Face id."""
+    return name.startswith(("/", "~", "./", "../")) or name.lower().endswith(".gguf") or name in (".", "..")
+
+
 def unknown(name: str) -> BaseError:
-    """The error for a name that is no base at all."""
+    """The error for a name that is no base at all, or a path where nothing is."""
+    if is_path(name):
+        return BaseError(f"{name} does not exist: check the path of the .gguf file or model folder")
     known = ", ".join(catalogue())
     return BaseError(
         f"{name!r} is no known base: use one of {known}, a Hugging Face id (org/name), "

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from pipeline.bases import hub, wheel
-from pipeline.bases.base import Base, base_folder, load_record, save_record, unknown
+from pipeline.bases.base import Base, base_folder, is_path, load_record, save_record, unknown
 from pipeline.bases.catalogue import BaseEntry, find_entry
 from pipeline.bases.describe import describe_folder, describe_gguf
 from pipeline.bases.local import find_blob, register_ollama, register_path
@@ -85,7 +85,7 @@ def _from_name(lab: Lab, name: str, entry: BaseEntry | None, source: str) -> _Pu
             raise BaseError(f"{name} has no Ollama tag in the catalogue: write the base as ollama:TAG")
         return (yield from _from_ollama(lab, name, entry.ollama_tag))
     hf_id = entry.hf_id if entry else name
-    if not hf_id or hf_id.count("/") != 1 or hf_id.startswith((".", "/", "~")):
+    if not hf_id or hf_id.count("/") != 1 or is_path(hf_id):
         raise unknown(name)
     yield from hub.fetch(hf_id, folder / "hub", entry.hf_size if entry else None)
     base = describe_folder(name, folder / "hub", f"https://huggingface.co/{hf_id}")

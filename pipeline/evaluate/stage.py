@@ -14,7 +14,7 @@ import simulator
 from pipeline.bases import locate
 from pipeline.bases.base import Base
 from pipeline.chat import EmbeddedServer, Message
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, ExportError
 from pipeline.evaluate.asking import Means, Trained, make_questions, training_means
 from pipeline.evaluate.params import EvalParams
 from pipeline.evaluate.question import Question
@@ -149,7 +149,7 @@ def _adapter(lab: Lab, params: EvalParams, folder: Path) -> _Adapter:
         return _Adapter(path, path, sha256_of(path), params.base or "smollm2")
     weights = path / "adapter_model.safetensors"
     if not weights.is_file():
-        raise BadInput(f"there is no adapter at {path}: run `benlab train` first, or give one with --adapter")
+        raise ExportError(f"there is no adapter at {path}: train first (`benlab train`), or give one with --adapter")
     from pipeline.export.adapter import convert_adapter
 
     base = locate(lab, params.base or _base_of(path))

@@ -156,6 +156,9 @@ def test_pulling_again_fetches_nothing(lab_with_base: Lab, monkeypatch: pytest.M
     ("name", "error", "words"),
     [
         ("nothing", BaseError, "no known base: use one of smollm2"),
+        ("/tmp/nope.gguf", BaseError, "^/tmp/nope.gguf does not exist: check the path"),
+        ("./no/such/folder", BaseError, "does not exist: check the path"),
+        ("nope/model.gguf", BaseError, "does not exist: check the path"),
         ("ollama:../../etc/passwd", BaseError, "no Ollama tag"),
         ("ollama:no-such-model", BaseError, "run `ollama pull no-such-model`"),
     ],

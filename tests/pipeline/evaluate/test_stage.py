@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.bases import Base
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, ExportError
 from pipeline.evaluate.params import EvalParams
 from pipeline.evaluate.stage import run
 from pipeline.files import sha256_of
@@ -55,7 +55,7 @@ def test_scores_and_reports(evaluated: Lab) -> None:
 
 
 def test_no_adapter_is_one_sentence(lab: Lab) -> None:
-    with pytest.raises(BadInput, match="run `benlab train` first"):
+    with pytest.raises(ExportError, match="train first \\(`benlab train`\\)"):
         last_result(run(lab, EvalParams(questions=1)))
     with pytest.raises(BadInput, match="give one of them"):
         last_result(run(lab, EvalParams(version="ben-lab", adapter="x")))
