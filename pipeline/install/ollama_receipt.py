@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InstallError
@@ -15,12 +14,10 @@ from pipeline.install.reference import Reference
 from simulator.events import Event, Progress
 
 if TYPE_CHECKING:
-    from pipeline.bases.base import Base
     from pipeline.chat.events import Message
     from pipeline.install.embedded import Job
     from pipeline.install.ollama_server import OllamaServer
     from pipeline.install.registry import Version
-    from pipeline.lab import Lab
 
 
 def prove(job: Job, version: Version, server: OllamaServer) -> Generator[Event, None, dict[str, Any]]:
@@ -37,9 +34,10 @@ def prove(job: Job, version: Version, server: OllamaServer) -> Generator[Event, 
         str(answer["base"]) if not answer["served"].startswith(answer["base"]) else None
         for answer in embedded["answers"]
     ]
+    noise = float(embedded["shift"]["noise"])
     receipt: Receipt | None = None
     try:
-        steps = measure_ollama(job.lab, job.base, job.adapter, server, version.version, job.modelfile.system, plain)
+        steps = measure_ollama(job, server, version.version, plain, noise)
         for item in steps:
             if isinstance(item, Receipt):
                 receipt = item
@@ -60,21 +58,22 @@ def prove(job: Job, version: Version, server: OllamaServer) -> Generator[Event, 
 
 
 def measure_ollama(
-    lab: Lab, base: Base, adapter_dir: Path, server: OllamaServer, model: str, system: str, plain: Sequence[str | None]
+    job: Job, server: OllamaServer, model: str, plain: Sequence[str | None], noise: float
 ) -> Iterator[Event | Receipt]:
     """Progress events, then the receipt. `plain`: how the base's own answers begin, None where that tells nothing.
 
+    `noise` (nats) is what the embedded receipt has measured on the same base; Ollama serves it by llama.cpp, too.
     The questions go without a system turn, so that equal prompts prove the installed SYSTEM and TEMPLATE.
     Raises InstallError or BaseError.
     """
-    asked = prompts(system)
+    asked = prompts(job.modelfile.system)
     began = time.perf_counter()
     served = []
     for number, messages in enumerate(asked):
         yield Progress("receipt", number, len(asked), "asking Ollama")
         served.append(server.answer(model, [{"role": "user", "content": messages[-1]["content"]}], TOKENS))
     yield Progress("receipt", len(asked), len(asked), "comparing every token")
-    reference = Reference(lab, base, adapter_dir)
+    reference = Reference(job.lab, job.base, job.adapter)
     rows = zip(asked, served, plain, strict=True)
     answers = [_compare(reference, server, model, chat, answer, other) for chat, answer, other in rows]
     speeds = sorted((answer.eval_count or 0) / max((answer.eval_duration or 0) / 1e9, 1e-9) for answer in served)
@@ -82,9 +81,10 @@ def measure_ollama(
     yield summarize(
         answers,
         engine="ollama",
-        base_precision=precision_of(base.path),
+        base_precision=precision_of(job.base.path),
         reference=str(reference),
         same_weights=reference.same_weights,
+        noise=noise,
         exact_tokens=False,
         tokens_per_second=round(speeds[len(speeds) // 2], 1),
         first_token_seconds=round(first, 3),

@@ -3,11 +3,9 @@
 Eight prompts are asked greedily of the served model, and the same code that trained judges every token of the
 answers. With unquantised bases the texts are the same, token by token. With quantised ones llama.cpp rounds the
 activations to 8 bits as well (Q8_0 or Q8_1 blocks), which training does not: where two words are nearly as good,
-the other one may win. So the bounds below are on the share of agreeing tokens, and on the loss at each that
-differs, in logits; the adapter's own parity is exact and tested on an unquantised base.
-
-The bounds stand between what was measured on a trained SmolLM2 in Q4_1 (mean gap a token): right adapters 0.0007 to
-0.004, agreement 96 to 98 %; q and k not permuted 0.03, without v 0.05, alpha halved or doubled more than 0.1.
+the other one may win. So the bounds are on the share of agreeing tokens, on the loss at each that differs, in
+logits, and on what the adapter does to the next word's probabilities; all of them follow from how far the base
+without any adapter is from training's, in this very install (`shift.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.install.reference import Agreement, Reference
+from pipeline.install.shift import TOP, Bounds, Shift, measure_shift
 from simulator.events import Event, Progress
 
 if TYPE_CHECKING:
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from pipeline.lab import Lab
 
 TOKENS = 32
-LEAST_AGREEMENT = 0.90
-MOST_MEAN_GAP = 0.02
-MOST_GAP = 1.5
 _COMPARED = 6
 
 _PROMPTS = (
@@ -79,6 +75,8 @@ class Receipt:
     tokens_per_second: float
     first_token_seconds: float
     start_seconds: float
+    shift: dict[str, Any] = field(default_factory=dict)
+    bounds: dict[str, float] = field(default_factory=dict)
     answers: list[dict[str, Any]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -88,14 +86,8 @@ class Receipt:
         return not self.failures
 
     def as_dict(self) -> dict[str, Any]:
-        """The receipt as JSON, with its bounds."""
-        bounds = {
-            "least_agreement": LEAST_AGREEMENT,
-            "most_mean_gap": MOST_MEAN_GAP,
-            "most_gap": MOST_GAP,
-            "tokens_a_prompt": TOKENS,
-        }
-        return {**asdict(self), "passed": self.passed, "bounds": bounds}
+        """The receipt as JSON."""
+        return {**asdict(self), "passed": self.passed, "tokens_a_prompt": TOKENS}
 
 
 def prompts(system: str) -> list[list[Message]]:
@@ -119,6 +111,7 @@ def measure(lab: Lab, base: Base, adapter_dir: Path, server: EmbeddedServer, sys
     # Without the prompt cache both sides compute in the same batches, so that equal models give equal numbers.
     options: dict[str, Any] = {"n_probs": 1, "cache_prompt": False}
     on = [server.complete(prompt, n_predict=TOKENS, **options) for prompt in asked]
+    options["n_probs"] = TOP
     off = [server.complete(prompt, n_predict=_COMPARED, adapter=False, **options) for prompt in asked]
     yield Progress("receipt", 2, 4, "loading the model as it was trained")
     reference = Reference(lab, base, adapter_dir)
@@ -126,6 +119,7 @@ def measure(lab: Lab, base: Base, adapter_dir: Path, server: EmbeddedServer, sys
     answers = [
         _compare(reference, server, prompt, tuned, plain) for prompt, tuned, plain in zip(asked, on, off, strict=True)
     ]
+    shift = measure_shift(reference, server, [reference.prompt_tokens(prompt) for prompt in asked], off)
     yield Progress("receipt", 4, 4)
     speeds = sorted(answer["timings"]["predicted_per_second"] for answer in on)
     yield summarize(
@@ -134,17 +128,28 @@ def measure(lab: Lab, base: Base, adapter_dir: Path, server: EmbeddedServer, sys
         base_precision=precision_of(base.path),
         reference=str(reference),
         same_weights=reference.same_weights,
+        noise=shift.noise,
+        shift=shift,
         tokens_per_second=round(speeds[len(speeds) // 2], 1),
         first_token_seconds=round(first["timings"]["prompt_ms"] / 1000, 3),
         start_seconds=round(start, 3),
     )
 
 
-def summarize(answers: Sequence[Answer], *, same_weights: bool, exact_tokens: bool = True, **facts: Any) -> Receipt:
+def summarize(
+    answers: Sequence[Answer],
+    *,
+    same_weights: bool,
+    noise: float,
+    shift: Shift | None = None,
+    exact_tokens: bool = True,
+    **facts: Any,
+) -> Receipt:
     """The receipt over its rows, with what failed in words. Agreement is bounded only for the same weights.
 
-    Without `exact_tokens` a served text was tokenized again, and a word that was made of other tokens may stand
-    far behind at one place: there the averages are bounded, not the worst.
+    `noise` (nats) sets the bounds; without a `shift` only texts are judged. Without `exact_tokens` a served text was
+    tokenized again, and a word that was made of other tokens may stand far behind at one place: there the averages
+    are bounded, not the worst.
     """
     tokens = sum(answer.tokens for answer in answers)
     agreeing = sum(answer.agreeing for answer in answers)
@@ -157,8 +162,11 @@ def summarize(answers: Sequence[Answer], *, same_weights: bool, exact_tokens: bo
         failures.append(
             f"prompt parity: {len(answers) - equal} of {len(answers)} prompts have other tokens than in training"
         )
-    if same_weights and (broken := _disagreement(agreeing, tokens, mean, worst if exact_tokens else 0.0)):
+    bounds = Bounds.of(noise)
+    if same_weights and (broken := _disagreement(bounds, agreeing, tokens, mean, worst if exact_tokens else 0.0)):
         failures.append(f"greedy agreement: {broken}")
+    if shift and (trouble := shift.trouble(same_weights)):
+        failures.append(trouble)
     if not changed:
         failures.append("adapter: it changes no answer, so it is not in use")
     return Receipt(
@@ -170,19 +178,23 @@ def summarize(answers: Sequence[Answer], *, same_weights: bool, exact_tokens: bo
         mean_gap=round(mean, 5),
         worst_gap=round(worst, 3),
         changed_by_adapter=changed,
+        shift=shift.as_dict() if shift else {},
+        bounds={name: round(value, 4) for name, value in asdict(bounds).items()},
         answers=[asdict(answer) for answer in answers],
         failures=failures,
         **facts,
     )
 
 
-def _disagreement(agreeing: int, tokens: int, mean: float, worst: float) -> str:
+def _disagreement(bounds: Bounds, agreeing: int, tokens: int, mean: float, worst: float) -> str:
     """The bound that is broken, in words; empty where all hold."""
-    if agreeing < LEAST_AGREEMENT * tokens:
-        return f"{agreeing} of {tokens} tokens, fewer than {LEAST_AGREEMENT:.0%}"
-    if mean > MOST_MEAN_GAP:
-        return f"served tokens are {mean:.3f} logits behind on average, more than {MOST_MEAN_GAP}"
-    return f"a served token is {worst:.2f} logits behind, more than {MOST_GAP}" if worst > MOST_GAP else ""
+    if agreeing < bounds.least_agreement * tokens:
+        return f"{agreeing} of {tokens} tokens, fewer than {bounds.least_agreement:.0%}"
+    if mean > bounds.most_mean_gap:
+        return f"served tokens are {mean:.3f} logits behind on average, more than {bounds.most_mean_gap:.3f}"
+    if worst > bounds.most_gap:
+        return f"a served token is {worst:.2f} logits behind, more than {bounds.most_gap:.2f}"
+    return ""
 
 
 def _compare(

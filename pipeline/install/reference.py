@@ -87,6 +87,18 @@ class Reference:
         chosen = logits.gather(1, torch.tensor(list(served))[:, None])[:, 0]
         return Agreement(best.indices.tolist(), (best.values - chosen).tolist())
 
+    def next_word(self, prompt: Sequence[int], words: Sequence[int]) -> list[tuple[float, float]]:
+        """Log-probabilities (nats) of those token ids after the prompt, each with the adapter on and off."""
+        import torch
+
+        with torch.inference_mode():
+            ids = torch.tensor([list(prompt)])
+            on = self._model(ids, use_cache=False, logits_to_keep=1).logits[0, -1].float().log_softmax(-1)
+            with self._model.disable_adapter():
+                off = self._model(ids, use_cache=False, logits_to_keep=1).logits[0, -1].float().log_softmax(-1)
+            chosen = torch.tensor(list(words), dtype=torch.long)
+            return list(zip(on[chosen].tolist(), off[chosen].tolist(), strict=True))
+
     def text(self, tokens: Sequence[int]) -> str:
         """The tokens as text."""
         return self.tokenizer.decode(list(tokens), skip_special_tokens=True)

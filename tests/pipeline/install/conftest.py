@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.install.reference import Reference
 
 
-def write_small_adapter(folder: Path, base: Base, scale: float = 0.03) -> Path:
+def write_small_adapter(folder: Path, base: Base, scale: float = 0.03, seed: int = 7) -> Path:
     """Rank 4 on every linear layer; `scale` is B's standard deviation, so that answers change and stay sane."""
     from safetensors.numpy import save_file
 
@@ -31,7 +31,7 @@ def write_small_adapter(folder: Path, base: Base, scale: float = 0.03) -> Path:
         "mlp.up_proj": (1536, 576),
         "mlp.down_proj": (576, 1536),
     }
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(seed)
     tensors = {}
     for layer in range(30):
         for name, (rows, columns) in shapes.items():
@@ -74,6 +74,12 @@ def small_adapter_gguf(small_adapter: Path, base: Base, tmp_path_factory: pytest
     out = tmp_path_factory.mktemp("gguf") / "adapter.gguf"
     convert_adapter(small_adapter, base.path, out)
     return out
+
+
+@pytest.fixture(scope="session")
+def other_adapter(base: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another run's adapter: the same shapes and sizes, other numbers."""
+    return write_small_adapter(tmp_path_factory.mktemp("other") / "ben-lab-lora", base, seed=8)
 
 
 @pytest.fixture(scope="session")

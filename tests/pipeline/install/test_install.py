@@ -67,7 +67,8 @@ def test_a_version_is_published_with_receipt_and_lineage_and_a_failed_one_keeps_
     before = registry.adapter_path(current).read_bytes()
 
     manifest(trained, run="runs/second", physics_version=PHYSICS_VERSION)
-    monkeypatch.setattr(receipt, "MOST_MEAN_GAP", -1.0)
+    strict = receipt.Bounds(least_agreement=0.0, most_mean_gap=-1.0, most_gap=9.0)
+    monkeypatch.setattr(receipt.Bounds, "of", lambda _: strict)
     with pytest.raises(InstallError, match=r"the receipt failed \(greedy agreement: .*ben-lab stays as it was"):
         list(run(trained, InstallParams(target="embedded")))
     assert Registry(trained).versions() == [current]
@@ -75,6 +76,32 @@ def test_a_version_is_published_with_receipt_and_lineage_and_a_failed_one_keeps_
     assert [folder.name for folder in registry.folder.iterdir() if folder.is_dir()] == ["20260101-000000-train-test"]
     failed = sorted(trained.runs.glob("*install*/receipt.json"))
     assert any(not json.loads(path.read_text())["passed"] for path in failed)
+
+
+@pytest.mark.parametrize("fault", ["twice alpha", "another run"])
+def test_a_wrong_adapter_fails_its_receipt_and_the_old_version_stays(
+    fault: str, trained: Lab, quick: None, other_adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a fault of the converter would have it: what is served is not what was trained."""
+    from pipeline.export.adapter import convert_adapter
+
+    def faulty(folder: Path, base_gguf: Path, out: Path, **options: Any) -> dict[str, Any]:
+        wrong = tmp_path / "wrong"
+        shutil.copytree(other_adapter if fault == "another run" else folder, wrong)
+        config = json.loads((wrong / "adapter_config.json").read_text())
+        config["lora_alpha"] *= 2 if fault == "twice alpha" else 1
+        (wrong / "adapter_config.json").write_text(json.dumps(config))
+        return convert_adapter(wrong, base_gguf, out, **options)
+
+    old = Version("ben-lab:old", "models/ben-lab/old/adapter.gguf", "smollm2", "x", "now", "old")
+    Registry(trained).add(old)
+    monkeypatch.setattr("pipeline.install.embedded.convert_adapter", faulty)
+    with pytest.raises(
+        InstallError, match=r"the receipt failed .*its shift of the next word .*ben-lab stays as it was"
+    ):
+        list(run(trained, InstallParams(target="embedded")))
+    assert Registry(trained).current() == old and Registry(trained).versions() == [old]
+    assert not (Registry(trained).folder / "20260101-000000-train-test").exists()
 
 
 def test_a_cancelled_install_leaves_nothing(trained: Lab, quick: None) -> None:

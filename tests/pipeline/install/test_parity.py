@@ -8,6 +8,7 @@ receipt's bounds hold, and a wrong adapter breaks them.
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ import pytest
 
 from pipeline.bases import Base
 from pipeline.chat import EmbeddedServer
+from pipeline.export.adapter import convert_adapter
 from pipeline.install import receipt
 from pipeline.install.receipt import Answer, Receipt, with_end
 from pipeline.install.reference import Reference
+from pipeline.install.shift import TOP, Shift, measure_shift
 from pipeline.lab import Lab
 from pipeline.modelfile import load
 
@@ -60,6 +63,11 @@ def test_the_greedy_texts_of_eight_prompts_are_the_same(
             assert found.best == served, f"{messages[-1]['content']}: {found.gaps}"
             changed += server.complete(messages, n_predict=20, adapter=False)["tokens"] != answer["tokens"]
         assert changed >= 4
+        asked = [reference.prompt_tokens(messages) for messages in PROMPTS[:3]]
+        options: dict[str, Any] = {"n_predict": 1, "n_probs": TOP, "cache_prompt": False}
+        off = [server.complete_tokens(prompt, adapter=False, **options) for prompt in asked]
+        shift = measure_shift(reference, server, asked, off)
+        assert shift.noise < 0.01 and shift.error < 0.01 < shift.size, shift
 
 
 def test_greedy_generation_of_transformers_is_what_the_forward_pass_says(reference: Reference) -> None:
@@ -82,25 +90,57 @@ def measured(lab: Lab, base: Base, adapter: Path, gguf: Path) -> Receipt:
     return last
 
 
-def test_a_receipt_tells_a_wrong_adapter_and_says_which_step(
-    base: Base,
-    cache_lab: Lab,
-    reference: Reference,
-    small_adapter: Path,
-    small_adapter_gguf: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """On the quantised default base: the right adapter passes; one that changes nothing, or is negated, fails."""
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch, reference: Reference) -> None:
+    """Receipts of four prompts and twelve tokens, with training's model loaded once for all tests."""
     monkeypatch.setattr(receipt, "Reference", lambda *_: reference)
     monkeypatch.setattr(receipt, "TOKENS", 12)
     monkeypatch.setattr(receipt, "_PROMPTS", receipt._PROMPTS[:4])
+
+
+def test_a_receipt_tells_a_wrong_adapter_and_says_which_step(
+    base: Base,
+    cache_lab: Lab,
+    short: None,
+    small_adapter: Path,
+    small_adapter_gguf: Path,
+    other_adapter: Path,
+    tmp_path: Path,
+) -> None:
+    """On the quantised default base: the right adapter passes; at another strength, or of another run, it fails."""
     good = measured(cache_lab, base, small_adapter, small_adapter_gguf)
     assert good.passed, good.failures
     assert good.prompts_equal == 4 and good.base_precision == "Q4_1"
-    for factor, words in ((0.0, "changes no answer"), (-4.0, "greedy agreement")):
-        bad = measured(cache_lab, base, small_adapter, _scaled(small_adapter_gguf, tmp_path / f"{factor}.gguf", factor))
-        assert any(words in failure for failure in bad.failures), bad.failures
+    assert 0.8 < good.shift["strength"] < 1.2 and 0.05 < good.shift["noise"] < 0.25, good.shift
+    other = tmp_path / "other.gguf"
+    convert_adapter(other_adapter, base.path, other)
+    wrong = {f"{factor}": _scaled(small_adapter_gguf, tmp_path / f"{factor}.gguf", factor) for factor in (0, 0.5, 2)}
+    for name, gguf in (wrong | {"other": other}).items():
+        bad = measured(cache_lab, base, small_adapter, gguf)
+        assert any("its shift of the next word" in failure for failure in bad.failures), (name, bad.shift)
+        assert ("adapter: it changes no answer, so it is not in use" in bad.failures) == (name == "0")
+
+
+@pytest.mark.parametrize(
+    ("changes", "same_weights", "words"),
+    [
+        ({}, True, ""),
+        ({"error": 0.4}, True, r"its shift of the next word is 0\.40 nats"),
+        ({"error": 0.026, "noise": 0.0}, True, "more than 0.03"),
+        ({"size": 0.3, "strength": 0.5}, True, r"0\.50 times the strength"),
+        ({"size": 0.3, "strength": 2.0}, True, r"2\.00 times the strength"),
+        ({"size": 0.1, "strength": 0.5}, True, ""),
+        ({"noise": 0.7}, True, r"base: without the adapter the served base is 0\.70 nats"),
+        ({"noise": 0.7, "error": 1.4}, False, ""),
+        ({"noise": 2.0}, False, "more than 1.2"),
+        ({"words": 0}, True, "none in common"),
+    ],
+)
+def test_the_bound_on_the_shift_follows_the_bases_own_noise(
+    changes: dict[str, Any], same_weights: bool, words: str
+) -> None:
+    made = Shift(**{"words": 100, "size": 3.0, "error": 0.15, "noise": 0.11, "strength": 1.0} | changes)
+    assert bool(made.trouble(same_weights)) == bool(words) and re.search(words, made.trouble(same_weights))
 
 
 def _scaled(source: Path, target: Path, factor: float) -> Path:
@@ -144,6 +184,7 @@ def test_each_bound_is_said_and_other_weights_have_no_bound_on_agreement(changes
         "engine": "e", "base_precision": "Q4_1", "reference": "r", "tokens_per_second": 1.0,
         "first_token_seconds": 0.1, "start_seconds": 0.2,
     }  # fmt: skip
+    facts["noise"] = 0.11
     made = receipt.summarize([_answer(**changes)], same_weights=True, **facts)
     assert made.passed == (not words) and words in "; ".join(made.failures)
     other = receipt.summarize([_answer(**changes)], same_weights=False, **facts)
