@@ -72,7 +72,7 @@ def _field_error(model: type[BaseModel], error: dict[str, Any]) -> dict[str, Any
     if not field and error["type"] in ("model_attributes_type", "string_unicode", "dict_type"):
         message = 'the body is no JSON object of valid text: send names and values, such as {"seed": 3}'
     if error["type"] == "json_invalid":
-        place, message = ["body"], "the body is not valid JSON: send one JSON object"
+        field, place, message = "", ["body"], "the body is not valid JSON: send one JSON object"
     if field and len(place) < 2:
         place = [*place, field]
     clean = [part if isinstance(part, int) else _printable(str(part)) for part in place]

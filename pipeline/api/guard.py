@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 256 * 1024
 BODY_SECONDS = 10.0
+MOST_OPEN = 128
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -60,9 +61,10 @@ class Guard:
         self.hosts = frozenset(hosts)
         self.token = token
         self.literal_hosts = literal_hosts
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on, or answers 400, 401, 403, 408, 413 or 415 with one sentence."""
+        """Passes the request on, or answers 400, 401, 403, 408, 413, 415 or 503 with one sentence."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)
@@ -72,6 +74,17 @@ class Guard:
         if refusal:
             await _answer(send, *refusal)
             return
+        if self._open >= MOST_OPEN:
+            await _answer(send, 503, f"{MOST_OPEN} requests are open already: try again in some seconds")
+            return
+        self._open += 1
+        try:
+            await self._pass_on(scope, receive, send)
+        finally:
+            self._open -= 1
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The request with its whole body, or 408 or 413."""
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self.app(scope, receive, send)
             return
@@ -180,6 +193,8 @@ async def _answer(send: Send, status: int, sentence: str) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if status == 503:
+        headers.append((b"retry-after", b"2"))
     if status in (408, 413):
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

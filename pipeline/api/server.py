@@ -15,11 +15,12 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
 from pipeline.api import schemas
+from pipeline.api.address import listen
 from pipeline.api.answers import Json, add_errors
+from pipeline.api.body import BodyRoute
 from pipeline.api.generate import Speaker
 from pipeline.api.guard import LOOPBACK_NAMES, Guard, allowed_hosts, is_loopback
 from pipeline.api.work import Limits, Work
-from pipeline.errors import BadInput
 from pipeline.lab import Lab
 from simulator.catalogue import EXPERIMENTS
 from simulator.events import Event, as_dict
@@ -73,6 +74,7 @@ def create_app(lab: Lab, token: str | None = None, *, host: str = "127.0.0.1", l
         default_response_class=Json,
         redoc_url=None,
     )
+    app.router.route_class = BodyRoute
     open_hosts = not is_loopback(host)
     app.add_middleware(
         Guard,
@@ -97,12 +99,14 @@ def _version() -> str:
 
 
 def _add_pages(app: FastAPI, work: Work) -> None:
-    @app.get("/", responses={200: {"model": schemas.Index}, **_only(400, 401, 403)}, summary="What is here")
+    @app.get("/", responses={200: {"model": schemas.Index}, **_only(400, 401, 403, 503)}, summary="What is here")
     async def index() -> Response:
         routes = {entry.name: schemas.path_of(entry.name) for entry in EXPERIMENTS.values()}
         return Json({"name": "Ben Lab API", "version": app.version, "docs": "/docs", "routes": routes})
 
-    @app.get("/health", responses={200: {"model": schemas.Health}, **_only(400, 401, 403)}, summary="Is the lab up?")
+    @app.get(
+        "/health", responses={200: {"model": schemas.Health}, **_only(400, 401, 403, 503)}, summary="Is the lab up?"
+    )
     async def health() -> Response:
         return Json(
             {
@@ -200,13 +204,6 @@ def _add_generate(app: FastAPI, speaker: Speaker) -> None:
         return StreamingResponse(speaker.stream(request), media_type="application/x-ndjson")
 
 
-def listen(host: str = "127.0.0.1", port: int = 8000, token: str | None = None) -> socket.socket:
-    """The bound socket to serve on. Raises BadInput where the address is taken, unknown, or needs a token."""
-    if not is_loopback(host) and not token:
-        raise BadInput(f"host is {host!r}, which other machines reach: give --token SECRET, or serve on 127.0.0.1")
-    return _listen(host, port)
-
-
 def serve(
     lab: Lab,
     host: str = "127.0.0.1",
@@ -225,7 +222,6 @@ def serve(
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=128,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=3,
     )
@@ -233,22 +229,3 @@ def serve(
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         listener.close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket, so that a taken port is said in words before anything starts."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise BadInput(f"host is {host!r}, which is no address here ({error.strerror}): use 127.0.0.1") from None
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise BadInput(f"{host}:{port} cannot be served ({error.strerror}): choose another --port") from None
-    return listener
-
-
-__all__ = ["Limits", "create_app", "listen", "serve"]

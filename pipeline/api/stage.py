@@ -11,7 +11,8 @@ from simulator.events import Event, Note, Result
 
 def run(lab: Lab, params: ServeParams) -> Iterator[Event]:
     """One note with the address, then nothing until the server stops. Raises BadInput."""
-    from pipeline.api.server import listen, serve
+    from pipeline.api.address import listen
+    from pipeline.api.server import serve
 
     listener = listen(params.host, params.port, params.token)
     shown = f"[{params.host}]" if ":" in params.host else params.host

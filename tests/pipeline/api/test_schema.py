@@ -25,7 +25,8 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from pipeline.api.server import listen, serve
+from pipeline.api.address import listen
+from pipeline.api.server import serve
 from pipeline.api.work import Limits
 from pipeline.lab import Lab
 

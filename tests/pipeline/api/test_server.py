@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 import simulator
+from pipeline.api import guard
 from pipeline.api.client import AsyncLabClient, LabClient
 from pipeline.api.server import create_app, serve
 from pipeline.api.work import Limits, Work, is_short
@@ -80,8 +81,8 @@ BAD_BODIES: list[tuple[bytes, int, str]] = [
     (b"", 422, "send a JSON object"),
     (b"null", 422, "send names and values"),
     (b"[1]", 422, "send names and values"),
-    (b'{"seed": ' + b"1" * 5000 + b"}", 400, "error"),
-    (b"[" * 30_000, 400, "error"),
+    (b'{"phase_type": "spt_cluster", "seed": ' + b"1" * 5000 + b"}", 422, "seed is inf"),
+    (b"[" * 30_000, 422, "not valid JSON"),
     (b"\xff\xfe", 422, "not valid JSON"),
     (b" " * 300_000, 413, "262144"),
 ]
@@ -153,6 +154,19 @@ async def test_too_long_and_too_many(lab: Lab) -> None:
         answer = await first
         assert answer.status_code == 504 and "longer than 0.5 s" in answer.json()["detail"]
         assert (await client.post("/tri", json=ISING)).status_code == 200
+
+
+async def test_too_many_open_requests_are_refused_in_json(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MOST_OPEN", 1)
+    transport = httpx.ASGITransport(create_app(lab))
+    async with httpx.AsyncClient(transport=transport, base_url=BASE, timeout=60) as client:
+        first = asyncio.create_task(client.post("/sweep", json={"system_sizes": [8], "depths": [2], "seeds": 2}))
+        await asyncio.sleep(0.1)
+        refused = await client.get("/health")
+        assert refused.status_code == 503 and refused.headers["Retry-After"]
+        assert refused.json()["detail"].startswith("1 requests are open already")
+        assert (await first).status_code == 200
+        assert (await client.get("/health")).status_code == 200
 
 
 async def test_sweep_streams_its_progress(lab: Lab) -> None:
