@@ -44,14 +44,23 @@ MODELS: dict[str, dict[str, Any]] = {
     "gemma": {"model_type": "gemma", "tie_word_embeddings": True, "head_dim": 16, **_GROUPED},
     "phi": {"model_type": "phi", "tie_word_embeddings": False, "partial_rotary_factor": 0.5},
 }
+_NAMES = {
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "model.final_layernorm": "output_norm",
+    "lm_head": "output",
+}
 _PROJECTIONS = {
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",
     "self_attn.v_proj": "attn_v",
     "self_attn.o_proj": "attn_output",
+    "self_attn.dense": "attn_output",
     "mlp.gate_proj": "ffn_gate",
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
+    "mlp.fc1": "ffn_up",
+    "mlp.fc2": "ffn_down",
     "input_layernorm": "attn_norm",
     "post_attention_layernorm": "ffn_norm",
 }
@@ -112,7 +121,7 @@ def write_gguf(path: Path, name: str) -> Path:
     tokenizer = tiny_tokenizer()
     model = tiny_model(name, len(tokenizer))
     config = model.config
-    family = {"mistral": "llama"}.get(config.model_type, config.model_type)
+    family = {"mistral": "llama", "phi": "phi2"}.get(config.model_type, config.model_type)
     writer = gguf.GGUFWriter(path, family)
     writer.add_name(f"tiny {name}")
     _write_settings(writer, config, family)
@@ -141,10 +150,13 @@ def _write_settings(writer: Any, config: Any, family: str) -> None:
     writer.add_embedding_length(WIDTH)
     writer.add_feed_forward_length(INNER)
     writer.add_head_count(HEADS)
-    writer.add_head_count_kv(KEY_HEADS)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_head_count_kv(HEADS if family == "phi2" else KEY_HEADS)
+    if family == "phi2":
+        writer.add_layer_norm_eps(config.layer_norm_eps)
+    else:
+        writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
-    writer.add_rope_dimension_count(16)
+    writer.add_rope_dimension_count(int(16 * config.rope_parameters.get("partial_rotary_factor", 1)))
     if family == "gemma":
         writer.add_key_length(16)
         writer.add_value_length(16)
@@ -167,13 +179,11 @@ def _write_vocabulary(writer: Any, tokenizer: Any) -> None:
 
 
 def _gguf_name(key: str, tied: bool) -> str | None:
-    if key in ("model.embed_tokens.weight", "model.norm.weight"):
-        return {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight"}[key]
-    if key == "lm_head.weight":
-        return None if tied else "output.weight"
-    _, _, layer, rest = key.split(".", 3)
-    module, _, leaf = rest.rpartition(".")
-    return f"blk.{layer}.{_PROJECTIONS[module]}.{leaf}"
+    module, _, leaf = key.rpartition(".")
+    if module in _NAMES:
+        return None if tied and module == "lm_head" else f"{_NAMES[module]}.{leaf}"
+    _, _, layer, part = module.split(".", 3)
+    return f"blk.{layer}.{_PROJECTIONS[part]}.{leaf}"
 
 
 def _permute(values: Any, heads: int) -> Any:
