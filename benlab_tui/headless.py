@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benlab_tui import arguments, registry
@@ -15,7 +14,7 @@ from benlab_tui.errors import BadArgument, Cancelled, ConsoleError, Declined, Un
 from benlab_tui.headless_context import HeadlessContext
 from benlab_tui.options import Options
 from pipeline.errors import BadInput, Interrupted, PipelineError
-from pipeline.lab import Lab, find_lab
+from pipeline.lab import Lab, find_lab, lab_folder
 from simulator.errors import BadParameter, SimulatorError, UnknownName
 from simulator.events import Failed, Result, to_line
 
@@ -57,10 +56,7 @@ def run_command(options: Options) -> int:
 
 def _lab(command: Command, options: Options) -> Lab:
     """The lab to work in; `restore` makes its folder itself, so that a refused archive leaves none. Raises LabError."""
-    chosen = options.lab or os.environ.get("BENLAB_HOME")
-    if command.name == "restore" and options.lab != "" and chosen:
-        return Lab(Path(chosen))
-    return find_lab(options.lab)
+    return Lab(lab_folder(options.lab)) if command.name == "restore" else find_lab(options.lab)
 
 
 async def _run(command: Command, context: HeadlessContext, params: Any) -> Value:

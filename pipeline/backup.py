@@ -10,12 +10,14 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import BadInput, LabError
 from pipeline.files import replacing, replacing_folder, require_space
 from simulator.events import Event, Progress, Result
+from simulator.sqlite import BUSY_SECONDS, in_words
 
 if TYPE_CHECKING:
     from pipeline.lab import Lab
@@ -26,16 +28,24 @@ _REGULAR = {_MARK, "lab.db"}
 _CHUNK = 1 << 20
 
 
-def backup(lab: Lab, file: Path, bases: bool = False) -> Iterator[Event]:
-    """Writes the archive (.tar.gz); bases, which `pull` can fetch again, only where asked. Raises LabError."""
+def backup(lab: Lab, file: Path, bases: bool = False, force: bool = False) -> Iterator[Event]:
+    """Writes the archive (.tar.gz); bases, which `pull` can fetch again, only where asked.
+
+    Raises BadInput where the archive is there already (unless `force`), LabError where lab.db is damaged or held.
+    """
     target = file.expanduser().resolve()
     if target.is_relative_to(lab.root):
         raise BadInput(f"{target} lies inside the lab itself: name a file elsewhere")
+    if target.is_dir():
+        raise BadInput(f"{target} is a folder: name a file in it, as in {target / 'lab.tar.gz'}")
+    if target.exists() and not force:
+        raise BadInput(f"{target} is there already: name another file, or replace it with force=true")
     paths = _files(lab, bases)
     yield Progress("backup", 0, len(paths))
     with tempfile.TemporaryDirectory() as folder, replacing(target) as temporary:
         database = Path(folder) / "lab.db"
         _copy_database(lab.database, database)
+        _check_database(lab.database, database)
         with tarfile.open(temporary, "w:gz", compresslevel=3) as archive:
             for number, path in enumerate(paths, 1):
                 name = path.relative_to(lab.root).as_posix()
@@ -111,7 +121,27 @@ def _copy_database(source: Path, target: Path) -> None:
     if not source.exists():
         return
     try:
-        with sqlite3.connect(source) as conn, sqlite3.connect(target) as copy:
+        with (
+            closing(sqlite3.connect(source, timeout=BUSY_SECONDS)) as conn,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            # A reader keeps exclusive locks away: without it `backup` would wait for one without end.
+            conn.execute("BEGIN")
+            conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
             conn.backup(copy)
     except sqlite3.Error as error:
-        raise LabError(f"{source} cannot be copied ({error}): close what holds it") from error
+        raise LabError(in_words(str(source), "copied", error)) from error
+
+
+def _check_database(source: Path, copy: Path) -> None:
+    """Raises LabError where the copy does not hold together: then the original does not either."""
+    if not copy.exists():
+        return
+    try:
+        with closing(sqlite3.connect(copy)) as conn:
+            said = str(conn.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        raise LabError(in_words(str(source), "copied", error)) from error
+    if said != "ok":
+        said = " ".join(said.split())[:200]
+        raise LabError(f"{source} is damaged ({said}): no archive was written; move it away or restore a backup")

@@ -132,16 +132,24 @@ class Lab:
 
 
 def find_lab(option: str | None = None) -> Lab:
-    """The lab of `--lab`, else $BENLAB_HOME, else this folder if it holds benlab.toml, else the XDG data folder."""
+    """The lab at `lab_folder(option)`, made where it is missing. Raises LabError."""
+    return Lab.at(lab_folder(option))
+
+
+def lab_folder(option: str | None = None) -> Path:
+    """The folder of `--lab`, else $BENLAB_HOME, else this folder if it holds benlab.toml, else the XDG data folder.
+
+    Nothing is made. Raises LabError for an empty name.
+    """
     if option == "":
         raise LabError("the lab folder's name is empty: give one, as in --lab ~/my-lab")
     if chosen := option or os.environ.get("BENLAB_HOME"):
-        return Lab.at(Path(chosen))
+        return Path(chosen)
     if (Path.cwd() / "benlab.toml").is_file():
-        return Lab.at(Path.cwd())
+        return Path.cwd()
     from platformdirs import user_data_path
 
-    return Lab.at(user_data_path("benlab"))
+    return user_data_path("benlab")
 
 
 def current_run(lab: Lab, kind: str) -> Path:

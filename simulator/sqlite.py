@@ -14,7 +14,8 @@ from pathlib import Path
 
 from simulator.errors import NotebookError
 
-BUSY_SECONDS = 30.0
+BUSY_SECONDS = 5.0
+"""How long a lock is waited for: writes here take milliseconds, and a person should not look at silence."""
 
 
 def open_database(path: Path | str) -> sqlite3.Connection:

@@ -18,6 +18,7 @@ class BackupParams(BaseModel):
 
     file: str = Field(min_length=1, max_length=1000, description="the archive to write", examples=["~/lab.tar.gz"])
     bases: bool = Field(default=False, description="with the base models too; `pull` can fetch them again")
+    force: bool = Field(default=False, description="replace an archive of that name")
 
 
 @command(
@@ -28,8 +29,9 @@ class BackupParams(BaseModel):
     examples=("backup ~/lab.tar.gz",),
 )
 async def backup(context: Context, params: BackupParams) -> Value:
-    """Raises LabError where the disk refuses."""
+    """Raises BadInput where the file is there already, LabError where the disk refuses or lab.db is damaged."""
     from pipeline.backup import backup as write
     from simulator.events import last_result
 
-    return await asyncio.to_thread(lambda: last_result(write(context.lab, Path(params.file), params.bases)))
+    file = Path(params.file)
+    return await asyncio.to_thread(lambda: last_result(write(context.lab, file, params.bases, params.force)))

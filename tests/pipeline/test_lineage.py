@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import tarfile
 import time
+from contextlib import closing
 
 import pytest
 
@@ -18,7 +20,9 @@ from pipeline.chats import Chats
 from pipeline.errors import BadInput, LabError
 from pipeline.lab import Lab
 from pipeline.report import write_report
+from simulator.errors import NotebookError
 from simulator.events import last_result
+from simulator.sqlite import BUSY_SECONDS
 
 
 @pytest.fixture
@@ -181,3 +185,50 @@ def test_a_refused_restore_on_the_command_line_makes_no_lab(tmp_path):
     words = ["restore", str(tmp_path / "bad.tgz")]
     assert run_command(Options(words=words, lab=str(tmp_path / "new"))) == 1
     assert not (tmp_path / "new").exists()
+
+
+def test_an_archive_is_replaced_only_where_that_is_wanted(lab, tmp_path):
+    file = tmp_path / "lab.tar.gz"
+    file.write_bytes(b"an older backup")
+    with pytest.raises(BadInput, match="force=true"):
+        last_result(backup(lab, file))
+    assert file.read_bytes() == b"an older backup"
+    last_result(backup(lab, file, force=True))
+    last_result(restore(file, tmp_path / "again"))
+    with pytest.raises(BadInput, match="is a folder"):
+        last_result(backup(lab, tmp_path, force=True))
+
+
+@pytest.mark.parametrize("damage", ["header", "page"])
+def test_a_damaged_database_is_said_and_no_archive_is_written(lab, session, tmp_path, damage):
+    with lab.notebook() as notebook:
+        notebook._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = bytearray(lab.database.read_bytes())
+    start, end = (0, 100) if damage == "header" else (4096, len(data))
+    data[start:end] = b"\xff" * (end - start)
+    lab.database.write_bytes(data)
+    with pytest.raises(LabError, match="restore a backup"):
+        last_result(backup(lab, tmp_path / "lab.tar.gz"))
+    assert not list(tmp_path.glob("*lab.tar.gz*"))
+
+
+def test_a_held_database_is_waited_for_a_little_and_then_said(lab, session, tmp_path, monkeypatch):
+    assert BUSY_SECONDS <= 5
+    monkeypatch.setattr("pipeline.backup.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("simulator.sqlite.BUSY_SECONDS", 0.1)
+    with closing(sqlite3.connect(lab.database, isolation_level=None)) as holder:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LabError, match="another program holds it"):
+            last_result(backup(lab, tmp_path / "lab.tar.gz"))
+        with pytest.raises(NotebookError, match="another program holds it"):
+            lab.notebook()
+        holder.execute("ROLLBACK")
+
+
+def test_a_refused_restore_makes_no_default_lab_either(tmp_path, monkeypatch):
+    monkeypatch.delenv("BENLAB_HOME", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    monkeypatch.chdir(tmp_path)
+    assert run_command(Options(words=["restore", str(tmp_path / "missing.tgz")])) == 1
+    assert not (tmp_path / "share").exists()
