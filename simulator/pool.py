@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from simulator.errors import BadParameter, MissingExtra, SimulatorError
+from simulator.extras import install_line
 from simulator.worker import measure_chunk
 
 Chunk = Sequence[dict[str, Any]]
@@ -130,7 +131,7 @@ def cluster_results(chunks: Iterator[Chunk], address: str) -> Generator[Results,
     try:
         from distributed import Client, as_completed
     except ImportError:
-        raise MissingExtra("Dask is not installed: run `pip install 'benlab[cluster]'`") from None
+        raise MissingExtra(f"Dask is not installed: run `{install_line('cluster')}`") from None
     try:
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from benlab_tui.context import Context
 from benlab_tui.registry import Value, command
 from pipeline.errors import LabError, MissingExtra
+from simulator.extras import install_line
 
 
 class WebParams(BaseModel):
@@ -34,7 +35,7 @@ async def serve(context: Context, params: WebParams) -> Value:
 
         from benlab_tui.web import GuardedServer
     except ImportError as error:
-        raise MissingExtra("textual-serve is not installed: pip install 'benlab[web]'") from error
+        raise MissingExtra(f"textual-serve is not installed: run `{install_line('web')}`") from error
     server = GuardedServer(context.lab, params.port)
     runner = web.AppRunner(await server._make_app())
     await runner.setup()

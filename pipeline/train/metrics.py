@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.errors import MissingExtra
 from pipeline.files import write_text_atomic
+from simulator.extras import install_line
 
 
 class MetricsLog:
@@ -52,5 +53,5 @@ def _board(folder: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise MissingExtra("tensorboard files need TensorBoard: run `pip install 'benlab[tensorboard]'`") from error
+        raise MissingExtra(f"tensorboard files need TensorBoard: run `{install_line('tensorboard')}`") from error
     return SummaryWriter(str(folder))

@@ -17,6 +17,7 @@ from pipeline.bases.base import Base, base_folder
 from pipeline.errors import BadInput, BaseError, MissingExtra
 from pipeline.files import replacing_folder
 from pipeline.lab import Lab
+from simulator.extras import install_line
 
 if TYPE_CHECKING:
     import torch
@@ -224,7 +225,7 @@ def _four_bit(dtype: torch.dtype) -> Any:
     if not torch.cuda.is_available():
         raise BadInput("load_in_4bit needs a CUDA device and there is none: leave it out")
     if not is_bitsandbytes_available():
-        raise MissingExtra("load_in_4bit needs bitsandbytes: run `pip install 'benlab[cuda]'`")
+        raise MissingExtra(f"load_in_4bit needs bitsandbytes: run `{install_line('cuda')}`")
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.errors import BadParameter, MissingExtra
+from simulator.extras import install_line
 
 if TYPE_CHECKING:
     from simulator.detector import PhaseDetector
@@ -29,7 +30,7 @@ def make_env(reward: str = "tri", budget: int = 200, seed: int = 0, detector: Ph
     try:
         from simulator.scientist.env import LabEnv
     except ImportError:
-        raise MissingExtra("gymnasium is not installed: run `pip install 'benlab[scientist]'`") from None
+        raise MissingExtra(f"gymnasium is not installed: run `{install_line('scientist')}`") from None
     from simulator.scientist.world import Laboratory, Trial
 
     return LabEnv(Trial(Laboratory(seed), reward, budget, seed, detector))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import MissingExtra
+from simulator.extras import install_line
 from simulator.scientist.world import LEVELS, Action, Trial, all_actions
 
 Floats = NDArray[np.float64]
@@ -65,7 +66,7 @@ def play_ppo(trial: Trial, seed: int) -> None:
     try:
         from stable_baselines3 import PPO
     except ImportError:
-        raise MissingExtra("stable-baselines3 is not installed: run `pip install 'benlab[scientist]'`") from None
+        raise MissingExtra(f"stable-baselines3 is not installed: run `{install_line('scientist')}`") from None
     from threadpoolctl import threadpool_limits
 
     from simulator.scientist.env import LabEnv
