@@ -1,6 +1,7 @@
 """The lab's terms, read from glossary.toml, found by any of their names.
 
-`entries()` lists all of them in order; `lookup("ising")` finds one, forgiving case, hyphens and small slips.
+`entries()` lists those of the physics in order: the model is trained on them. `lookup("ising")` finds one, or one of
+tools.toml (LoRA, GGUF, …: words of the console that no sample defines), forgiving case, hyphens and small slips.
 """
 
 from __future__ import annotations
@@ -27,8 +28,18 @@ class Entry:
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    """Every entry, in the file's order."""
-    raw = tomllib.loads(files("pipeline.data").joinpath("glossary.toml").read_text(encoding="utf-8"))
+    """Every entry that training, claims and retrieval know, in the file's order."""
+    return _read("glossary.toml")
+
+
+@cache
+def tool_entries() -> tuple[Entry, ...]:
+    """Terms of training and installing, for a person's look-up alone: samples of a given seed stay as they are."""
+    return _read("tools.toml")
+
+
+def _read(name: str) -> tuple[Entry, ...]:
+    raw = tomllib.loads(files("pipeline.data").joinpath(name).read_text(encoding="utf-8"))
     return tuple(
         Entry(item["key"], item["term"], tuple(item["aliases"]), item["text"], tuple(item["see"]))
         for item in raw["entry"]
@@ -47,7 +58,7 @@ def _plain(text: str) -> str:
 @cache
 def _names() -> dict[str, Entry]:
     names: dict[str, Entry] = {}
-    for entry in entries():
+    for entry in (*entries(), *tool_entries()):
         for name in (entry.key, entry.term, *entry.aliases):
             names.setdefault(_plain(name), entry)
     return names
@@ -55,7 +66,7 @@ def _names() -> dict[str, Entry]:
 
 def names() -> list[str]:
     """Every term's shown name, for completion."""
-    return [entry.term for entry in entries()]
+    return [entry.term for entry in (*entries(), *tool_entries())]
 
 
 def lookup(name: str) -> Entry:
@@ -65,6 +76,7 @@ def lookup(name: str) -> Entry:
     if found:
         return found
     near = difflib.get_close_matches(wanted, _names(), n=3, cutoff=0.75)
+    near = difflib.get_close_matches(wanted, near, n=3, cutoff=0.9) or near
     if len({_names()[key].key for key in near}) == 1:
         return _names()[near[0]]
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names())}."

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.data.glossary import by_key, entries, lookup
+from pipeline.data.glossary import by_key, entries, lookup, names, tool_entries
 from pipeline.errors import BadInput
 
 
@@ -32,12 +32,12 @@ def test_the_needed_terms_are_there() -> None:
 
 
 def test_every_reference_leads_somewhere_and_no_name_is_ambiguous() -> None:
-    names: dict[str, str] = {}
-    for entry in entries():
-        for other in entry.see:
-            assert by_key(other) is not entry
+    owner: dict[str, str] = {}
+    every = (*entries(), *tool_entries())
+    for entry in every:
+        assert set(entry.see) <= {other.key for other in every} - {entry.key}
         for name in {entry.key, entry.term.lower(), *entry.aliases}:
-            assert names.setdefault(name, entry.key) == entry.key
+            assert owner.setdefault(name, entry.key) == entry.key
         assert len(entry.text.split()) > 12
 
 
@@ -51,6 +51,13 @@ def test_every_reference_leads_somewhere_and_no_name_is_ambiguous() -> None:
         ("the echo", "echo"),
         ("magnetisaton", "magnetization"),
         ("Phase Detector", "phase_detector"),
+        ("LoRA", "lora"),
+        ("gguf", "gguf"),
+        ("receipt", "receipt"),
+        ("adapter", "adapter"),
+        ("Wilson interval", "wilson_interval"),
+        ("quantization", "quantisation"),
+        ("checkpoints", "checkpoint"),
     ],
 )
 def test_lookup(typed: str, key: str) -> None:
@@ -60,3 +67,12 @@ def test_lookup(typed: str, key: str) -> None:
 def test_an_unknown_term_names_what_there_is() -> None:
     with pytest.raises(BadInput, match="not in the glossary"):
         lookup("soufflé")
+
+
+def test_words_of_the_tools_are_for_people_and_never_for_samples() -> None:
+    trained, told = {entry.key for entry in entries()}, {entry.key for entry in tool_entries()}
+    assert not trained & told
+    assert {entry.term for entry in tool_entries()} < set(names())
+    for key in told:
+        with pytest.raises(KeyError):
+            by_key(key)
