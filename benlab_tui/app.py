@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 import sys
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 
+from benlab_tui.heap import Heap
 from benlab_tui.lock import ConsoleLock
 from benlab_tui.screens.main import MainScreen
 from benlab_tui.store import open_chats
@@ -117,8 +117,7 @@ def run_console(lab: Lab) -> int:
     try:
         with ConsoleLock(lab.root):
             app = BenLabApp(lab)
-            # What is loaded by then stays: a full collection over it would hold the screen for 0.1 s now and then.
-            app.main.after_start = gc.freeze
+            app.main.on_busy = Heap()
             app.run()
             return app.return_code or 0
     except LabError as error:

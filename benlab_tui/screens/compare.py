@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from benlab_tui.phrasing import as_slash
 from benlab_tui.text import inert
 from benlab_tui.widgets.turns import ReplyTurn
 from pipeline.errors import PipelineError
@@ -62,7 +63,7 @@ class Compare(ModalScreen[str | None]):
         try:
             engines = await self._open(self._names)
         except PipelineError as error:
-            self._turns[0].feed(f"*{inert(str(error))}*")
+            self._turns[0].feed(f"*{inert(as_slash(str(error)))}*")
             await self._turns[0].finish()
             return
         try:
@@ -84,7 +85,7 @@ class Compare(ModalScreen[str | None]):
                         await turn.finish(engine=engine.label, tokens_per_second=event.tokens_per_second)
                         self._ready[index] = True
         except PipelineError as error:
-            turn.feed(f"*{inert(str(error))}*")
+            turn.feed(f"*{inert(as_slash(str(error)))}*")
             await turn.finish()
 
     async def action_pick(self, index: int) -> None:
@@ -100,6 +101,6 @@ class Compare(ModalScreen[str | None]):
         try:
             await asyncio.to_thread(prefer, self._lab, self._prompt, *texts, models)
         except PipelineError as error:
-            self.notify(str(error), severity="error", markup=False)
+            self.notify(as_slash(str(error)), severity="error", markup=False)
             return
         self.dismiss(self._names[index])

@@ -11,6 +11,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from benlab_tui.errors import ConsoleError
+from benlab_tui.phrasing import as_slash
 from benlab_tui.text import one_line
 from benlab_tui.widgets.lab_pane import LabPane
 from benlab_tui.widgets.topline import TopLine
@@ -33,6 +34,9 @@ FIRST = 4
 
 class Desk(Screen[None]):
     """Holds the lab's chats, engine and jobs, and shows what happens to them."""
+
+    on_busy: Callable[[bool], None] = staticmethod(lambda _busy: None)
+    """Called when all that a console needs is loaded (False), and when an answer begins and ends."""
 
     def __init__(self, lab: Lab, chats: Chats, opener: Opener | None = None) -> None:
         super().__init__()
@@ -145,18 +149,22 @@ class Desk(Screen[None]):
 
     async def note(self, text: str) -> None:
         """A line of the console in the transcript."""
+        text = as_slash(text)
         await self.transcript.add(NoteTurn(text, message_id=self.keep("note", text)))
 
     async def error(self, text: str) -> None:
         """What went wrong, in one sentence."""
+        text = as_slash(text)
         await self.transcript.add(NoteTurn(text, True, self.keep("note", text, error=True)))
 
     async def answer(self, text: str) -> None:
         """A command's text, shown as it is."""
+        text = as_slash(text)
         await self.transcript.add(NoteTurn(text, message_id=self.keep("note", text)).add_class("-plain"))
 
     def warn(self, text: str) -> None:
         """A toast, once for each text."""
+        text = as_slash(text)
         if text not in self._told:
             self._told.add(text)
             self.notify(text, severity="warning", markup=False, timeout=10)
@@ -214,10 +222,12 @@ class Desk(Screen[None]):
     def show_busy(self, busy: bool) -> None:
         """Whether an answer is on its way."""
         self.top.busy = busy
+        self.on_busy(busy)
 
     def show_engine(self) -> None:
         """Who answers, in the top line."""
-        self.top.engine, self.top.session = self.engines.label or self.engines.problem, self.session.title
+        self.top.engine = self.engines.label or as_slash(self.engines.problem)
+        self.top.session = self.session.title
 
     def refresh_lab(self) -> None:
         """Reads the lab folder again."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
@@ -46,9 +45,6 @@ class MainScreen(Sending):
         Binding("ctrl+up", "turns", "Turns", show=False, id="chat.turns"),
     ]
 
-    after_start: Callable[[], None] = staticmethod(lambda: None)
-    """Called once, when all that a console needs is loaded."""
-
     _commands: dict[str, Command] | None = None
 
     def compose(self) -> ComposeResult:
@@ -89,7 +85,7 @@ class MainScreen(Sending):
         self.refresh_lab()
         await asyncio.to_thread(self._warm)
         await self.find_jobs()
-        self.after_start()
+        self.on_busy(False)
         self.spawn(self.open_engine, "engine")
 
     def _warm(self) -> None:

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Sparkline, Static
 
+from benlab_tui.phrasing import as_slash
 from benlab_tui.text import duration, number, one_line
 from benlab_tui.watch import JobView, bar
 
@@ -111,12 +112,13 @@ def _lines(view: JobView, width: int) -> list[str]:
         head += f" · {duration(spent)}" + (f", {duration(left)} left" if left is not None else "")
         share = "" if view.share is None else f" {100 * view.share:3.0f} %"
         count = f" {number(view.done)}/{number(view.total)}" if view.total else f" {number(view.done)}"
-        return [head, f"{bar(view.share, max(8, width - 5))}{share}", f"{view.stage}{count}", _numbers(view), view.note]
+        done = f"{bar(view.share, max(8, width - 5))}{share}"
+        return [head, done, f"{view.stage}{count}", _numbers(view), as_slash(view.note)]
     if view.state == "done":
         head += f" in {duration(spent)}"
     if view.state == "interrupted":
         return [head, "it was killed before its end: start it again, training goes on with resume=yes"]
-    return [head, _numbers(view), view.note]
+    return [head, _numbers(view), as_slash(view.note)]
 
 
 def _numbers(view: JobView) -> str:

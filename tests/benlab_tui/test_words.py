@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benlab_tui.facts import facts
+from benlab_tui.phrasing import as_slash
 from benlab_tui.receipts import describe
 from benlab_tui.text import duration, inert, number, one_line
 from benlab_tui.watch import JobView, bar
@@ -107,3 +108,19 @@ def test_the_lab_pane_names_what_is_missing_and_what_is_here(lab):
     assert (found["ben-lab"], found["receipt"], found["data"]) == ("r1", "✓ 127 of 128 tokens agree", "2 samples")
     (lab.models / "ben-lab" / "registry.json").write_text("[broken")
     assert facts(lab)["ben-lab"] == "not installed: /install"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("the base is not here: run `benlab pull smollm2`", "the base is not here: run `/pull smollm2`"),
+        ("run `benlab train` first, then `benlab train --resume`", "run `/train` first, then `/train --resume`"),
+        ("open what `benlab web` printed", "open what `benlab web` printed"),
+        ("`benlab soup` and `benlab trains x` are no commands", "`benlab soup` and `benlab trains x` are no commands"),
+        ("benlab pull smollm2 without back-ticks", "benlab pull smollm2 without back-ticks"),
+        ("", ""),
+    ],
+)
+def test_the_console_names_commands_as_it_takes_them(said, shown):
+    assert as_slash(said) == shown
+    assert as_slash(shown) == shown
