@@ -14,14 +14,14 @@ from benlab_tui.registry import Value, command
 if TYPE_CHECKING:
     from pipeline.lab import Lab
 
-_SAME = {"tuned": "ben-lab"}
-_BOTH = ("ben-lab", "base")
+_TUNED, _BASE = "ben-lab", "base"
+_SAME = {"tuned": _TUNED}
 _TAGGED = re.compile(r"[\w./-]+:[\w./-]+")
 _LONGEST = 20_000
 
 
 class CompareParams(BaseModel):
-    """Which two, and what to ask them. Where the first two words are no models, they belong to the question."""
+    """Which two, and what to ask them. A word among the first two that is no model belongs to the question."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,37 +42,49 @@ class CompareParams(BaseModel):
     rest=True,
     where="console",
     group="Chat",
-    examples=('compare "What does TRI measure?"', 'compare base tuned "What does TRI measure?"'),
+    examples=("compare What does TRI measure?", "compare base tuned What does TRI measure?"),
 )
 async def compare(context: Any, params: CompareParams) -> Value:
     """Raises BadArgument without a question; a model that is not here is said on the screen."""
     from benlab_tui.screens.compare import Compare
 
     screen = context.screen
-    names, prompt = await asyncio.to_thread(chosen, screen.lab, params)
+    names, prompt = await asyncio.to_thread(chosen, screen.lab, params, screen.engines.chosen)
     winner = await screen.app.push_screen_wait(Compare(screen.lab, screen.engines.open_pair, names, prompt))
     if winner is None:
         return {"summary": "no winner was kept"}
     return {"winner": winner, "summary": f"{winner} was preferred; kept in data/preferences.jsonl"}
 
 
-def chosen(lab: Lab, params: CompareParams) -> tuple[tuple[str, str], str]:
-    """The two models and the question; ben-lab and base where neither word is a model.
+def chosen(lab: Lab, params: CompareParams, current: str = _TUNED) -> tuple[tuple[str, str], str]:
+    """The two models and the question: a model named alone beside the `current` one, none named ben-lab beside base.
 
     Raises BadArgument where no question is left or it is too long, InstallError where the versions cannot be read.
     """
-    given = [params.first, params.second]
-    if any(_is_model(lab, word) for word in given):
-        names, prompt = (_SAME.get(given[0], given[0]), _SAME.get(given[1], given[1])), params.prompt
-    else:
-        names, prompt = _BOTH, " ".join(part for part in (*given, params.prompt) if part)
-    if not all(names) or not prompt.strip():
+    words, named = [params.first, params.second], []
+    while words and _is_model(lab, words[0]):
+        word = words.pop(0)
+        named.append(_SAME.get(word, word))
+    prompt = " ".join(part for part in (*words, params.prompt) if part)
+    if not prompt.strip():
         raise BadArgument(
-            "compare needs a question: /compare QUESTION asks ben-lab and base, /compare MODEL MODEL QUESTION any two"
+            "compare needs a question: /compare QUESTION asks ben-lab and base, /compare MODEL QUESTION that model and "
+            "the one in use, /compare MODEL MODEL QUESTION any two"
         )
     if len(prompt) > _LONGEST:
         raise BadArgument(f"the question has {len(prompt):,} characters, above the most, {_LONGEST:,}: shorten it")
-    return names, prompt
+    return _pair(named, current), prompt
+
+
+def _pair(named: list[str], current: str) -> tuple[str, str]:
+    """Two models: as named, or the one named and another that it can be told apart from."""
+    if len(named) == 2:
+        return named[0], named[1]
+    if not named:
+        return _TUNED, _BASE
+    if named[0] != current:
+        return named[0], current
+    return named[0], _TUNED if named[0] == _BASE else _BASE
 
 
 def _is_model(lab: Lab, word: str) -> bool:

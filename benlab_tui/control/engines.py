@@ -48,6 +48,11 @@ class Engines:
         """Engine and model, as the header shows them."""
         return self._engine.label if self._engine is not None else ""
 
+    @property
+    def chosen(self) -> str:
+        """The model's name; ben-lab where the person chose none."""
+        return "ben-lab" if self.model == AUTOMATIC else self.model
+
     async def get(self) -> ChatEngine:
         """The engine in use, opened where it is not. Raises PipelineError."""
         async with self._opening:

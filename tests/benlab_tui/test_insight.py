@@ -143,11 +143,21 @@ async def test_compare_shows_two_models_and_a_key_keeps_the_winner(lab, console,
         ("Why?", ("ben-lab", "base"), "Why?"),
         ("base tuned What is TRI?", ("base", "ben-lab"), "What is TRI?"),
         ("llama3:8b base Why?", ("llama3:8b", "base"), "Why?"),
+        ("base What is TRI?", ("base", "mine:1"), "What is TRI?"),
+        ("mine:1 What is TRI?", ("mine:1", "base"), "What is TRI?"),
+        ("tuned 'What is TRI?'", ("ben-lab", "mine:1"), "What is TRI?"),
+        ("What base is it?", ("ben-lab", "base"), "What base is it?"),
     ],
 )
 def test_compare_takes_the_first_words_as_models_only_where_they_are(lab, line, names, prompt):
     params = arguments.parse(registry.find("compare", "console"), arguments.split(line))[1]
-    assert chosen(lab, params) == (names, prompt)
+    assert chosen(lab, params, "mine:1") == (names, prompt)
+
+
+def test_compare_of_the_model_in_use_with_itself_takes_the_other(lab):
+    for line, names in (("base Why is it?", ("base", "ben-lab")), ("tuned Why is it?", ("ben-lab", "base"))):
+        params = arguments.parse(registry.find("compare", "console"), arguments.split(line))[1]
+        assert chosen(lab, params, names[0])[0] == names
 
 
 @pytest.mark.parametrize("line", ["", "base", "base tuned"])
