@@ -5,12 +5,13 @@ Both sides run interleaved in one go; what is printed are medians and ratios, si
 stream   tokens/s of the engine alone and through the console, idle and while another process keeps the cores busy;
          BENLAB_BENCH_LAB names a lab with a pulled base
 stall    the event loop's waits while an answer streams and a job reports
+long     the same for an answer of 4,000 words with tables, code and lists, its first quarter beside its last; cpu_ is
+         the processor time of the loop's thread between two pulses, which other programs do not lengthen
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import statistics
@@ -51,6 +52,7 @@ async def alone(engine, prompt: str, tokens: int) -> float:
 async def through(lab, engine, prompt: str, tokens: int, waits: list[float]) -> float:
     """Tokens a second as the console takes them, all of them shown at the end."""
     from benlab_tui.app import BenLabApp
+    from benlab_tui.heap import Heap
 
     bounded = Bounded(engine, tokens)
 
@@ -58,7 +60,7 @@ async def through(lab, engine, prompt: str, tokens: int, waits: list[float]) -> 
         return bounded
 
     app = BenLabApp(lab, opener)
-    app.main.after_start = gc.freeze
+    app.main.on_busy = Heap()
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause(1.5)
         watch = asyncio.create_task(pulse(waits))
@@ -72,12 +74,14 @@ async def through(lab, engine, prompt: str, tokens: int, waits: list[float]) -> 
     return bounded.rate
 
 
-async def pulse(waits: list[float]) -> None:
-    """How late a 5 ms timer fires: the time that the loop was held."""
+async def pulse(waits: list[float], spent: list[float] | None = None) -> None:
+    """How late a 5 ms timer fires: the time that the loop was held; `spent` gets its thread's processor time."""
     while True:
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.thread_time()
         await asyncio.sleep(0.005)
         waits.append(time.perf_counter() - start - 0.005)
+        if spent is not None:
+            spent.append(time.thread_time() - used)
 
 
 def stream(rounds: int = 3, tokens: int = 200) -> dict[str, float]:
@@ -126,6 +130,7 @@ def stream(rounds: int = 3, tokens: int = 200) -> dict[str, float]:
 def stall() -> dict[str, float]:
     """Loop waits at 100 words a second of markdown while a job reports 200 metrics a second."""
     from benlab_tui.app import BenLabApp
+    from benlab_tui.heap import Heap
     from benlab_tui.watch import JobView
     from pipeline.lab import Lab
     from simulator.events import Metric, Progress
@@ -150,7 +155,7 @@ def stall() -> dict[str, float]:
             return Script(text, 0.01)
 
         app = BenLabApp(Lab.at(folder), opener)
-        app.main.after_start = gc.freeze
+        app.main.on_busy = Heap()
         async with app.run_test(size=(160, 48)) as pilot:
             await pilot.pause(2)
             job = asyncio.create_task(report(app))
@@ -165,13 +170,76 @@ def stall() -> dict[str, float]:
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(run(Path(folder)))
+    return quantiles(waits)
+
+
+def quantiles(waits: list[float], name: str = "") -> dict[str, float]:
+    """Median, 95th and 99th percentile and the longest, in milliseconds."""
     ordered = sorted(waits)
-    return {f"p{p}_ms": 1000 * ordered[int(p / 100 * len(ordered))] for p in (50, 95, 99)} | {
-        "max_ms": 1000 * ordered[-1]
+    found = {f"{name}p{p}_ms": 1000 * ordered[int(p / 100 * len(ordered))] for p in (50, 95, 99)}
+    return found | {f"{name}max_ms": 1000 * ordered[-1]}
+
+
+def long_answer(words: int = 4000) -> str:
+    """Markdown as models write it: headings, paragraphs, lists, a table of 60 rows, a code block of 120 lines."""
+    table = "\n".join(
+        ["| size | depth | entropy |", "|---|---|---|", *(f"| {i} | {2 * i} | {i / 7:.3f} |" for i in range(60))]
+    )
+    code = "```python\n" + "\n".join(f"value_{i} = measure(chain, layer={i})" for i in range(120)) + "\n```"
+    parts: list[str] = []
+    while sum(len(part.split()) for part in parts) < words:
+        number = len(parts)
+        parts += [
+            f"## Part {number}",
+            f"Paragraph {number} says in **bold** words and `code` what a run measures. " * 5,
+            "\n".join(f"- item {i} of a list with *some* words in it" for i in range(12)),
+            table if number % 12 == 0 else code if number % 12 == 6 else "A plain sentence stands here. " * 6,
+        ]
+    return "\n\n".join(parts)
+
+
+def long() -> dict[str, float]:
+    """Loop waits while 4,000 words stream at 200 a second."""
+    from benlab_tui.app import BenLabApp
+    from benlab_tui.heap import Heap
+    from pipeline.lab import Lab
+
+    text = long_answer()
+    waits: list[float] = []
+    spent: list[float] = []
+
+    async def run(folder: Path) -> float:
+        async def opener(_lab, _model):
+            return Script(text, 0.005)
+
+        app = BenLabApp(Lab.at(folder), opener)
+        app.main.on_busy = Heap()
+        async with app.run_test(size=(160, 48)) as pilot:
+            await pilot.pause(2)
+            watch = asyncio.create_task(pulse(waits, spent))
+            start = time.perf_counter()
+            await app.main.send("go")
+            await asyncio.sleep(0.1)
+            while app.main.chat.busy:
+                await asyncio.sleep(0.05)
+            watch.cancel()
+            assert app.main.transcript.children[-1].text.split() == text.split()
+            return len(text.split()) / (time.perf_counter() - start)
+
+    with tempfile.TemporaryDirectory() as folder:
+        rate = asyncio.run(run(Path(folder)))
+    quarter = len(spent) // 4
+    return {
+        "words": len(text.split()),
+        "words_per_second": rate,
+        **quantiles(waits),
+        **quantiles(spent, "cpu_"),
+        **quantiles(spent[:quarter], "first_quarter_cpu_"),
+        **quantiles(spent[-quarter:], "last_quarter_cpu_"),
     }
 
 
-PARTS = {"stream": stream, "stall": stall}
+PARTS = {"stream": stream, "stall": stall, "long": long}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:

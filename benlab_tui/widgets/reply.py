@@ -13,6 +13,7 @@ from textual.widgets import Markdown
 from textual.widgets.markdown import MarkdownFence
 
 from benlab_tui.text import inert
+from benlab_tui.widgets.flat import FlatBulletList, FlatOrderedList, FlatTable, Part
 
 LONGEST_HIGHLIGHT = 1_500
 """Longer fences stay plain: they would be highlighted again at every piece of the stream."""
@@ -41,7 +42,15 @@ class Fence(MarkdownFence):
 class Reply(Markdown):
     """Markdown from outside: escapes inert, HTML shown as text, links never opened unasked."""
 
-    BLOCKS = {**Markdown.BLOCKS, "fence": Fence, "code_block": Fence}  # noqa: RUF012
+    BLOCKS = {  # noqa: RUF012
+        **Markdown.BLOCKS,
+        "fence": Fence,
+        "code_block": Fence,
+        "bullet_list_open": FlatBulletList,
+        "ordered_list_open": FlatOrderedList,
+        "table_open": FlatTable,
+        **dict.fromkeys(("thead_open", "tbody_open", "tr_open", "th_open", "td_open"), Part),  # type: ignore[arg-type]
+    }
 
     def __init__(self, text: str = "") -> None:
         super().__init__(inert(text) or None, parser_factory=parser, open_links=False)
