@@ -23,7 +23,8 @@ from pipeline.train.control import Control
 from pipeline.train.forward import SharedPrefixLoss
 from pipeline.train.fused import FusedLoss, fits
 from pipeline.train.heldout import hold_out, validation_file, why_not
-from pipeline.train.loop import Training, train
+from pipeline.train.job import Training
+from pipeline.train.loop import train
 from pipeline.train.model import add_adapters, load_model, load_tokenizer, trainable
 from pipeline.train.params import Recipe, TrainParams
 from pipeline.train.publish import manifest, physics_version, publish, write_adapter
@@ -68,25 +69,26 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
         "system": system,
         "physics_version": physics_version(lab, data),
     }
-    facts = manifest(base, recipe, state, facts)
-    model = job.loss.model
-    write_adapter(run / "adapter", model, tokenizer, facts)
     target = Path(params.out).expanduser() if params.out else lab.adapter_dir
+    write_adapter(run / "adapter", job.loss.model, tokenizer, manifest(base, recipe, state, facts))
     publish(run / "adapter", target)
-    yield Result(
-        {
-            "adapter": lab.relative(target),
-            "run": run.name,
-            "base": base.name,
-            "steps": state.step,
-            "samples": len(tokens.samples),
-            "seconds": round(state.seconds, 1),
-            "samples_per_second": round(state.step and _trained(job) / max(state.seconds, 1e-9), 3),
-            "loss": state.last_loss,
-            "validation_loss": state.best_loss,
-            "kept_step": state.best_step or state.step,
-        }
-    )
+    yield Result(_summary(job, base) | {"adapter": lab.relative(target)})
+
+
+def _summary(job: Training, base: Base) -> dict[str, Any]:
+    """What the run came to."""
+    state = job.state
+    return {
+        "run": job.run.name,
+        "base": base.name,
+        "steps": state.step,
+        "samples": len(job.schedule.tokens.samples),
+        "seconds": round(state.seconds, 1),
+        "samples_per_second": round(state.step and _trained(job) / max(state.seconds, 1e-9), 3),
+        "loss": state.last_loss,
+        "validation_loss": state.best_loss,
+        "kept_step": state.best_step or state.step,
+    }
 
 
 def _identity(base: Base, data: Path, held: Path | None, recipe: Recipe, seed: int, system: str) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+"""Validation between steps: the held-out loss, and the best adapter so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pipeline.errors import LabError
+from pipeline.train import checkpoint
+from pipeline.train.batches import collate
+from pipeline.train.job import Training
+from pipeline.train.memory import is_out_of_memory
+from simulator.events import Event, Note
+
+
+def is_due(job: Training) -> bool:
+    """Whether the step that has just ended is one to validate after."""
+    step, every = job.state.step, job.schedule.evaluate_every
+    last = step == job.schedule.total_steps
+    return job.validation is not None and every > 0 and (step % every == 0 or last)
+
+
+def validate(job: Training, loss: nn.Module) -> Generator[Event, None, float]:
+    """Mean loss an answer token on the validation samples; keeps the adapter where it is the best so far.
+
+    Raises TrainError on a loss that is no number.
+    """
+    state = job.state
+    while (value := _held_out_loss(job, loss)) is None:
+        yield job.halve()
+    if not math.isfinite(value):
+        raise job.not_a_number(state.step - 1)
+    state.validations.append((state.step, value))
+    if state.best_loss is None or value < state.best_loss:
+        state.best_loss, state.best_step, state.bad_validations = value, state.step, 0
+        if job.accelerator.is_main_process:
+            try:
+                checkpoint.snapshot(job.adapters, _best(job))
+            except LabError as error:
+                yield Note(f"the best adapter so far could not be kept: {error}")
+    else:
+        state.bad_validations += 1
+    yield Note(f"step {state.step}: validation loss {value:.4f}, the best is {state.best_loss:.4f}")
+    return value
+
+
+def restore_best(job: Training) -> Generator[Event, None, None]:
+    """Puts the adapter of the best validation back, where it is not the last step's."""
+    if _best(job).exists() and job.state.best_step != job.state.step:
+        checkpoint.restore_snapshot(job.adapters, _best(job))
+        yield Note(f"keeping the adapter of step {job.state.best_step}, which has the best validation loss")
+
+
+def _best(job: Training) -> Path:
+    return job.run / "best.safetensors"
+
+
+def _held_out_loss(job: Training, loss: nn.Module) -> float | None:
+    """Mean loss an answer token on the validation samples; None where memory ran out."""
+    assert job.validation is not None
+    total = 0.0
+    loss.eval()
+    try:
+        with torch.no_grad():
+            for part in job.parts(job.validation, list(range(len(job.validation.samples)))):
+                total += float(loss(collate(job.validation, part)))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+    finally:
+        loss.train()
+    return total / job.validation.answer_tokens
