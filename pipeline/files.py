@@ -82,6 +82,25 @@ def recover_folder(target: Path) -> None:
         former.rename(target)
 
 
+def remove_leftovers(folder: Path, name: str = "") -> None:
+    """Removes what killed writers of `folder`/`name` (any name where it is empty) left there.
+
+    What a live process writes stays.
+    """
+    import glob
+    import shutil
+
+    for left in folder.glob(f".{glob.escape(name) or '*'}.*.tmp"):
+        owner = left.name.removesuffix(".tmp").rpartition(".")[2].partition("-")[0]
+        if not owner.isdigit() or _lives(int(owner)):
+            continue
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                left.unlink()
+
+
 def write_bytes_atomic(target: Path, data: bytes) -> None:
     """Writes `data` under its final name or not at all."""
     with replacing(target) as temporary:
@@ -129,8 +148,18 @@ def _refuse_device(target: Path) -> None:
 
 
 def _beside(target: Path) -> Path:
-    """A name of its own in the target's folder, so that the rename stays on one disk."""
-    return target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    """A name of its own in the target's folder, so that the rename stays on one disk; it says who writes it."""
+    return target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _flush(path: Path) -> None:

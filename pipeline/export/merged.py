@@ -18,7 +18,7 @@ from pipeline.export.adapter import check_base
 from pipeline.export.gguf_file import GgufHead, TensorInfo, bytes_of, read_head
 from pipeline.export.peft_adapter import Pair, read_adapter
 from pipeline.export.placement import EMBEDDING, HEAD, place
-from pipeline.files import replacing, require_space
+from pipeline.files import remove_leftovers, replacing, require_space
 from simulator.events import Event, Progress
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def merge(
     placed = place(adapter.pairs, head, untie_head=True)
     plan = _plan(head, placed, _Q8_0 if quantize == "q8_0" else _F16)
     total = sum(tensor.size for tensor in plan)
+    remove_leftovers(out.parent, out.name)
     require_space(out.parent, head.settings_end + total + (1 << 20), "the merged model")
     with replacing(out) as temporary, temporary.open("wb") as file, base_gguf.open("rb") as source:
         view = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)

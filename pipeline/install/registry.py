@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InstallError
-from pipeline.files import write_text_atomic
+from pipeline.files import recover_folder, write_text_atomic
 
 if TYPE_CHECKING:
     from pipeline.lab import Lab
@@ -75,7 +75,11 @@ class Registry:
 
     def adapter_path(self, version: Version) -> Path:
         """The version's adapter, GGUF."""
-        return self._lab.root / version.adapter
+        path = self._lab.root / version.adapter
+        if not path.exists() and not self._misplaced(version.version):
+            # Installing a version again was killed between the two renames that put the new folder in place.
+            recover_folder(self.folder_of(version.version))
+        return path
 
     def folder_of(self, version: str) -> Path:
         """Where that version's files are kept. Raises InstallError for a name that leads out of models/<name>."""

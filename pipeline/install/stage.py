@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.chat.open import ollama_url
 from pipeline.errors import InstallError
 from pipeline.export.sources import adapter_and_base, manifest_of
+from pipeline.install.alone import only_install, remove_left_by_kill
 from pipeline.install.embedded import Job, install_embedded
 from pipeline.install.ollama import install_ollama, supported
 from pipeline.install.ollama_receipt import prove
@@ -31,11 +32,20 @@ def run(lab: Lab, params: InstallParams) -> Iterator[Event]:
     adapter, base = adapter_and_base(lab, params.adapter, params.base)
     modelfile = load(lab)
     _same_system(adapter, modelfile.system.strip())
-    job = Job(lab, params.name, adapter, base, modelfile, current_run(lab, "install"))
+    with only_install(lab) as waiting:
+        if waiting:
+            yield Note("another install is at work in this lab: this one waits until that has ended")
+            waiting()
+        remove_left_by_kill(lab, params.name)
+        yield from _install(Job(lab, params.name, adapter, base, modelfile, current_run(lab, "install")), params)
+
+
+def _install(job: Job, params: InstallParams) -> Iterator[Event]:
+    lab = job.lab
     server = yield from _ollama_server(lab, params)
     try:
         version = yield from install_embedded(job)
-        version = replace(version, scores=newest_scores(lab, adapter))
+        version = replace(version, scores=newest_scores(lab, job.adapter))
         if moved_on := physics_warning(version):
             yield Note(moved_on)
         if server is not None:

