@@ -20,12 +20,22 @@ from pathlib import Path
 
 # This folder has a simulator.py of its own: the packages of the repository come first.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
-TRL = "trl==1.16.0"
-SEED, RANK, ALPHA, RATE = 0, 16, 32, 5e-4
+from bench.train_profile import profile  # noqa: E402
+from bench.train_setup import ALPHA, RANK, cache, parts, prepare, values  # noqa: E402
 
 
 def main() -> None:
-    """Runs the rounds and prints the table."""
+    """Runs one side where it is named, else the rounds."""
+    options = arguments()
+    sides = {"ours": ours, "trl": theirs, "judge": judge, "profile": profile}
+    if options.side:
+        sides[options.side](options)
+    else:
+        compare(options)
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=2)
@@ -35,17 +45,18 @@ def main() -> None:
         "--no-checkpointing", action="store_true", help="trl without its default gradient checkpointing"
     )
     parser.add_argument("--side", choices=["ours", "trl", "judge", "profile"], help="used by the script itself")
-    options = parser.parse_args()
-    if options.side:
-        {"ours": ours, "trl": theirs, "judge": judge, "profile": profile}[options.side](options)
-        return
+    return parser.parse_args()
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Runs the rounds and prints the table."""
     lab = prepare()
     print(f"{options.steps} steps of {options.batch} samples, {options.rounds} rounds, {options.precision}, {lab.data}")
     speeds: dict[str, list[float]] = {"ours": [], "trl": []}
     for _ in range(options.rounds):
-        for side, values in speeds.items():
+        for side, reached in speeds.items():
             found = child(side, options)
-            values.append(found["samples_per_second"])
+            reached.append(found["samples_per_second"])
             print(
                 f"  {side:5} {found['samples_per_second']:.2f} samples/s, peak memory {found['memory_mb']:,.0f} MB",
                 flush=True,
@@ -60,58 +71,19 @@ def main() -> None:
     print(child("profile", options)["report"])
 
 
-def cache() -> Path:
-    """Where the lab, trl and the adapters of this benchmark lie."""
-    from platformdirs import user_cache_path
-
-    folder = user_cache_path("benlab-bench")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def prepare():
-    """A lab with the base, the guide's 275 samples and a validation file; trl in a folder beside it."""
-    from pipeline.__main__ import run_stage
-    from pipeline.lab import Lab
-    from simulator.events import last_result
-
-    lab = Lab.at(cache() / "lab")
-    last_result(run_stage(lab, "pull", {}))
-    if not lab.data.exists():
-        last_result(run_stage(lab, "generate", {"guide_only": True}))
-    if not (cache() / "trl").is_dir():
-        target = str(cache() / "trl")
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, TRL], check=True)
-    return lab
-
-
 def child(side: str, options: argparse.Namespace) -> dict:
     """One side in a process of its own; its last line is its result."""
     from pipeline.train.stage import _environment
 
-    arguments = [f"--steps={options.steps}", f"--batch={options.batch}", f"--precision={options.precision}"]
-    arguments += ["--no-checkpointing"] if options.no_checkpointing else []
+    given = [f"--steps={options.steps}", f"--batch={options.batch}", f"--precision={options.precision}"]
+    given += ["--no-checkpointing"] if options.no_checkpointing else []
     environment = _environment() if side in ("ours", "profile") else dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent.parent), str(cache() / "trl")])
-    command = [sys.executable, __file__, "--side", side, *arguments]
+    command = [sys.executable, __file__, "--side", side, *given]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def values(options: argparse.Namespace) -> dict:
-    """The hyper-parameters under the names that both sides share."""
-    return {
-        "learning_rate": RATE,
-        "per_device_train_batch_size": options.batch,
-        "gradient_accumulation_steps": 1,
-        "max_steps": options.steps,
-        "max_length": 1024,
-        "weight_decay": 0.0,
-        "max_grad_norm": 1.0,
-        "seed": SEED,
-    }
 
 
 def ours(options: argparse.Namespace) -> None:
@@ -152,7 +124,6 @@ def theirs(options: argparse.Namespace) -> None:
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
     lab, base, tokenizer, system = parts()
@@ -162,15 +133,6 @@ def theirs(options: argparse.Namespace) -> None:
     rows = [messages_of(sample, system) for sample in read_lines(lab.data)]
     data = Dataset.from_list([{"prompt": row[:-1], "completion": row[-1:]} for row in rows])
     dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
-    spent, started = [], [0.0]
-
-    class Clock(TrainerCallback):
-        def on_step_begin(self, *_, **__):
-            started[0] = time.perf_counter()
-
-        def on_step_end(self, *_, **__):
-            spent.append(time.perf_counter() - started[0])
-
     config = SFTConfig(
         output_dir=str(cache() / "adapter-trl"),
         bf16=options.precision == "bf16",
@@ -185,8 +147,9 @@ def theirs(options: argparse.Namespace) -> None:
     )
     lora = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM")
     model = load_model(lab, base, dtype)
+    spent: list[float] = []
     trainer = SFTTrainer(
-        model, config, train_dataset=data, processing_class=tokenizer, peft_config=lora, callbacks=[Clock()]
+        model, config, train_dataset=data, processing_class=tokenizer, peft_config=lora, callbacks=[stopwatch(spent)]
     )
     trainer.train()
     trainer.save_model()
@@ -195,16 +158,20 @@ def theirs(options: argparse.Namespace) -> None:
     print(json.dumps({"samples_per_second": speed, "memory_mb": peak}))
 
 
-def parts():
-    """(lab, base, tokenizer, system prompt)."""
-    from pipeline.bases import locate
-    from pipeline.lab import Lab
-    from pipeline.modelfile import load
-    from pipeline.train.model import load_tokenizer
+def stopwatch(spent: list[float]):
+    """A callback that adds each step's seconds to `spent`."""
+    from transformers import TrainerCallback
 
-    lab = Lab(cache() / "lab")
-    base = locate(lab, "smollm2")
-    return lab, base, load_tokenizer(lab, base), load(lab).system.strip()
+    class Clock(TrainerCallback):
+        started = 0.0
+
+        def on_step_begin(self, *_, **__):
+            self.started = time.perf_counter()
+
+        def on_step_end(self, *_, **__):
+            spent.append(time.perf_counter() - self.started)
+
+    return Clock()
 
 
 def judge(options: argparse.Namespace) -> None:
@@ -229,82 +196,6 @@ def judge(options: argparse.Namespace) -> None:
             total = sum(float(loss(collate(tokens, part))) for part in split)
         found[side] = total / tokens.answer_tokens
     print(json.dumps(found))
-
-
-def profile(options: argparse.Namespace) -> None:
-    """Share of the GEMM peak that our step reaches, and where its time goes."""
-    import torch
-
-    from pipeline.train.batches import collate, epoch_order, pieces
-    from pipeline.train.fused import FusedLoss
-    from pipeline.train.model import add_adapters, load_model
-    from pipeline.train.samples import encode, read_lines
-
-    lab, base, tokenizer, system = parts()
-    dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
-    tokens = encode(read_lines(lab.data), base, tokenizer, system, 1024)
-    model = add_adapters(load_model(lab, base, dtype), RANK, ALPHA, 0.0, "all-linear", base)
-    loss = FusedLoss(model, dtype)
-    numbers = epoch_order(tokens, options.batch, SEED, 0)[0]
-    batches = [collate(tokens, part) for part in pieces(tokens, numbers, options.batch, 1536, 64)]
-
-    def step() -> None:
-        for batch in batches:
-            loss(batch).backward()
-
-    seconds, peak = [], peak_speed(model.config, dtype)
-    for _ in range(6):
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
-    work = step_work(model.config, batches)
-    reached = work / statistics.median(seconds[1:])
-    with torch.profiler.profile() as seen:
-        step()
-    times = sorted(((e.key, e.self_cpu_time_total) for e in seen.key_averages()), key=lambda item: -item[1])
-    whole = sum(spent for _, spent in times)
-    lines = [
-        f"step: {work / 1e9:,.0f} GFLOP of real tokens in {statistics.median(seconds[1:]):.2f} s, "
-        f"{reached / 1e9:,.0f} GFLOP/s",
-        f"share of the GEMM peak at the model's shapes ({peak / 1e9:,.0f} GFLOP/s): {reached / peak:.0%}",
-        *[f"  {spent / whole:6.1%} {name}" for name, spent in times[:12]],
-    ]
-    print(json.dumps({"report": "\n".join(lines)}))
-
-
-def step_work(config, batches) -> float:
-    """Floating-point operations that one step needs; the prefix once, padding and recomputation not counted."""
-    width, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
-    size = width // config.num_attention_heads
-    wide = width + 2 * config.num_key_value_heads * size
-    lengths = [length for batch in batches for length in batch.lengths]
-    answers = sum(batch.answer_tokens for batch in batches)
-    prefix = len(batches[0].prefix)
-    rows = sum(lengths) + prefix
-    linear = width * wide + width * width + 3 * width * inner
-    low = RANK * (3 * width + wide + 2 * width + 2 * (width + inner) + inner + width)
-    pairs = prefix * prefix / 2 + sum(n * (prefix + n / 2) for n in lengths)
-    attention = 6 * 2 * pairs * width
-    head = 2 * 2 * answers * width * config.vocab_size
-    return layers * (rows * (2 * 2 * linear + 3 * 2 * low) + attention) + head
-
-
-def peak_speed(config, dtype) -> float:
-    """Floating-point operations a second over one layer's four products, each at its best of eight."""
-    import torch
-
-    width, inner, rows = config.hidden_size, config.intermediate_size, 2048
-    wide = width + 2 * config.num_key_value_heads * (width // config.num_attention_heads)
-    work = spent = 0.0
-    for inputs, outputs in ((width, wide), (width, width), (width, 2 * inner), (inner, width)):
-        x, weight = torch.randn(rows, inputs).to(dtype), torch.randn(outputs, inputs).to(dtype)
-        best = float("inf")
-        for _ in range(8):
-            start = time.perf_counter()
-            x @ weight.t()
-            best = min(best, time.perf_counter() - start)
-        work, spent = work + 2 * rows * inputs * outputs, spent + best
-    return work / spent
 
 
 if __name__ == "__main__":
