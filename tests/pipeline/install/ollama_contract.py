@@ -69,7 +69,8 @@ class ContractServer:
 
     def modelfile(self, model: dict[str, Any]) -> str:
         lines = [f"FROM {self.blob(digest)}" for digest in model["files"]]
-        return "\n".join(lines + [f"ADAPTER {self.blob(digest)}" for digest in model["adapters"]])
+        lines += [f"ADAPTER {self.blob(digest)}" for digest in model["adapters"]]
+        return "\n".join([*lines, f'SYSTEM """{model["system"]}"""'])
 
     def create(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         """The statuses of a create; the last is `success` or an error line."""
