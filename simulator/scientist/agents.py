@@ -15,7 +15,6 @@ Floats = NDArray[np.float64]
 
 _WIDTH = 1.0
 _MEMORY = 0.98
-_POLICY_STEPS = 10
 
 
 def play_random(trial: Trial, seed: int) -> None:
@@ -61,7 +60,8 @@ def play_ppo(trial: Trial, seed: int) -> None:
     """Proximal policy optimization from stable-baselines3, learning within the budget.
 
     Every step is an episode's worth of its own (no discount over time), so updates are
-    short and the learning rate is high. Raises MissingExtra.
+    short and the learning rate is high. Divergence pays for what is new, so there the policy
+    has to stay broad: more weight on its entropy, smaller steps. Raises MissingExtra.
     """
     try:
         from stable_baselines3 import PPO
@@ -71,18 +71,20 @@ def play_ppo(trial: Trial, seed: int) -> None:
 
     from simulator.scientist.env import LabEnv
 
+    broad = trial.reward == "divergence"
+    steps = 8 if broad else 10
     # The network is tiny: more threads would only wait for each other.
     with threadpool_limits(1):
         model = PPO(
             "MlpPolicy",
             LabEnv(trial),
-            n_steps=_POLICY_STEPS,
-            batch_size=_POLICY_STEPS,
+            n_steps=steps,
+            batch_size=steps,
             n_epochs=8,
-            learning_rate=0.02,
+            learning_rate=0.01 if broad else 0.02,
             gamma=0.0,
             gae_lambda=1.0,
-            ent_coef=0.01,
+            ent_coef=0.05 if broad else 0.01,
             policy_kwargs={"net_arch": [16]},
             seed=seed % 2**32,
             device="cpu",
