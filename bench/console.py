@@ -1,8 +1,12 @@
-"""The console against a bare Textual chat: `python bench/console.py [paint] [history] [soak]`.
+"""The console against a bare Textual chat: `python bench/console.py [paint] [peers] [history] [soak]`.
 
 Both sides run interleaved in one go; what is printed are medians and ratios, since machines differ.
 
 paint    whole process to first paint, prompt focused and last turn visible: median of 15
+peers    start to the first words on a real (pseudo-)terminal, beside oterm and posting in one run: median of 7.
+         Once: `python -m venv /tmp/peers && /tmp/peers/bin/pip install oterm posting 'tree-sitter<0.26'` (0.26 crashes
+         posting on Python 3.11). BENLAB_BENCH_OTERM=/tmp/peers/bin/oterm and BENLAB_BENCH_POSTING=/tmp/peers/bin/posting
+         name them; a row without its program is left out
 history  a session of 10,000 messages: time to open, and to scroll a page
 soak     memory over a simulated day of turns (accelerated)
 """
@@ -11,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -23,6 +28,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[0] = str(HERE.parent)
 
 from bench.console_engines import Script  # noqa: E402
+from bench.console_terminal import seconds_until  # noqa: E402
 
 PAINT = """
 import sys, time
@@ -74,6 +80,29 @@ def paint(rounds: int = 15) -> dict[str, float]:
                 times[name].append(time.perf_counter() - start)
     medians = {f"{name}_ms": 1000 * statistics.median(values[1:]) for name, values in times.items()}
     return {**medians, "ratio": medians["console_ms"] / medians["skeleton_ms"]}
+
+
+def peers(rounds: int = 7) -> dict[str, float]:
+    """Whole processes in a pseudo-terminal of 120 × 40, until what their first screen says is written."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        home.mkdir()
+        lab = lab_with(2, Path(folder) / "lab")
+        skeleton = "from bench.console_skeleton import Skeleton; Skeleton.painted = lambda self: None; Skeleton().run()"
+        sides = {
+            "skeleton": ([sys.executable, "-c", skeleton], b"distance"),
+            "console": ([sys.executable, "-m", "benlab_tui.app", str(lab.root)], b"distance"),
+            "oterm": ([os.environ.get("BENLAB_BENCH_OTERM", "")], b"TUI Ollama client"),
+            "posting": ([os.environ.get("BENLAB_BENCH_POSTING", "")], b"Collection"),
+        }
+        sides = {name: side for name, side in sides.items() if side[0][0]}
+        times: dict[str, list[float]] = {name: [] for name in sides}
+        for _ in range(rounds + 1):
+            for name, (argv, words) in sides.items():
+                times[name].append(seconds_until(words, argv, home, HERE.parent))
+    medians = {name: statistics.median(values[1:]) for name, values in times.items()}
+    found = {f"{name}_ms": 1000 * value for name, value in medians.items()}
+    return found | {f"{name}_ratio": value / medians["skeleton"] for name, value in medians.items()}
 
 
 def history(messages: int = 10_000) -> dict[str, float]:
@@ -137,7 +166,7 @@ def soak(turns: int = 400) -> dict[str, float]:
     return {"turns": turns, "early_mb": early, "late_mb": late, "growth_mb": late - early}
 
 
-PARTS = {"paint": paint, "history": history, "soak": soak}
+PARTS = {"paint": paint, "peers": peers, "history": history, "soak": soak}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:
