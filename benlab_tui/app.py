@@ -68,6 +68,8 @@ class BenLabApp(App[None]):
         keys = _table(self._config, "keys")
         self.set_keymap({str(name): str(key) for name, key in keys.items() if isinstance(key, str)})
         self.theme_changed_signal.subscribe(self, lambda theme: self._keep_theme(theme.name))
+        # After ctrl+z the terminal is empty, and textual would draw only what changes from then on.
+        self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):

@@ -92,12 +92,20 @@ def _version(lab: Lab, model: str) -> dict[str, Any]:
     return asdict(version) if version else {}
 
 
+def _receipt(receipt: dict[str, Any]) -> str:
+    if not receipt:
+        return ""
+    state = "passed" if receipt.get("passed") else "failed"
+    prompts = f"{receipt.get('prompts_equal')} of {receipt.get('prompts')} prompts"
+    tokens = f"{receipt.get('tokens_agreeing')} of {receipt.get('tokens')} tokens"
+    return f"{state}: {prompts} and {tokens} as trained, by {receipt.get('engine')} against {receipt.get('reference')}"
+
+
 def as_markdown(found: Provenance) -> str:
     """The lineage as a page."""
     version = found.version
     lines = [f"# Why {found.model} said so", ""]
     if version:
-        receipt = version.get("receipt") or {}
         facts = {
             "version": version.get("version"),
             "base": f"{version.get('base')} (sha256 {str(version.get('base_sha256'))[:12]}…)",
@@ -106,9 +114,7 @@ def as_markdown(found: Provenance) -> str:
             "data": f"sha256 {str(version.get('data_sha256'))[:12]}…" if version.get("data_sha256") else "",
             "physics version": version.get("physics_version"),
             "installed": f"{version.get('created')} ({version.get('target')})",
-            "receipt": ", ".join(
-                f"{key} {value}" for key, value in receipt.items() if isinstance(value, str | int | float)
-            ),
+            "receipt": _receipt(version.get("receipt") or {}),
         }
         lines += [f"- **{name}**: {value}" for name, value in facts.items() if value]
     else:

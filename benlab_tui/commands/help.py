@@ -44,4 +44,4 @@ async def show_help(context: Context, params: HelpParams) -> Value:
         entry = lookup(" ".join(words))
     except BadInput as error:
         raise BadArgument(f"{' '.join(words)[:60]!r} is no command either: {error}") from error
-    return {"text": f"{entry.term}: {entry.text}"}
+    return {"text": entry.text if entry.text.lower().startswith(entry.term.lower()) else f"{entry.term}: {entry.text}"}

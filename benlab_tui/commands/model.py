@@ -32,12 +32,13 @@ class ModelParams(BaseModel):
     examples=("model base",),
 )
 async def model(context: Any, params: ModelParams) -> Value | None:
-    """Without a name the same as F2."""
+    """Without a name the same as F2. Raises PipelineError where that model cannot be opened."""
+    from benlab_tui.control.engines import AUTOMATIC
     from benlab_tui.screens.models import use_model
 
     screen = context.screen
     if not params.name:
         screen.action_models()
         return None
-    await use_model(screen, params.name)
-    return {"model": params.name, "summary": screen.engines.label or screen.engines.problem}
+    await use_model(screen, AUTOMATIC if params.name == "automatic" else params.name)
+    return {"model": params.name, "summary": screen.engines.label}

@@ -20,8 +20,12 @@ from benlab_tui.widgets.turns import ReplyTurn
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pipeline.chat import ChatEngine
+    from pipeline.chat import ChatEngine, Message
     from pipeline.lab import Lab
+
+
+LONGEST_ANSWER = 400
+"""Tokens: enough to judge by, and a model that repeats itself does not keep the other waiting."""
 
 
 class Compare(ModalScreen[str | None]):
@@ -43,21 +47,28 @@ class Compare(ModalScreen[str | None]):
         super().__init__()
         self._lab, self._open, self._names, self._prompt = lab, opener, names, prompt
         self._turns = (ReplyTurn(), ReplyTurn())
+        self._heads = tuple(Static(markup=False, classes="heading") for _ in names)
         self._ready = [False, False]
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="page compare"):
             yield Static(Content.assemble((inert(self._prompt[:300]), "bold")), markup=False)
             with Horizontal():
-                for number, (name, turn) in enumerate(zip(self._names, self._turns, strict=True), 1):
+                for head, turn in zip(self._heads, self._turns, strict=True):
                     with VerticalScroll():
-                        yield Static(Content(f"{number}: {inert(name)}"), markup=False, classes="heading")
+                        yield head
                         yield turn
             yield Static("1 or 2 keeps the better answer, esc closes", classes="hint", markup=False)
 
     def on_mount(self) -> None:
-        """Both stream at once."""
+        """Both are asked at once; one server that holds both answers one after the other."""
+        for index in range(len(self._names)):
+            self._head(index, "waits")
         self.run_worker(self._ask_both(), exit_on_error=False)
+
+    def _head(self, index: int, state: str) -> None:
+        parts = [f"{index + 1}: {inert(self._names[index])}", state]
+        self._heads[index].update(Content(" · ".join(filter(None, parts))))
 
     async def _ask_both(self) -> None:
         try:
@@ -73,17 +84,20 @@ class Compare(ModalScreen[str | None]):
                 await engine.aclose()
 
     async def _ask(self, index: int, engine: ChatEngine) -> None:
-        from pipeline.chat.events import Delta, Done
+        from pipeline.chat.events import ChatOptions, Delta, Done
 
         turn = self._turns[index]
+        asked: list[Message] = [{"role": "user", "content": self._prompt}]
         try:
-            async with aclosing(engine.chat([{"role": "user", "content": self._prompt}])) as events:
+            async with aclosing(engine.chat(asked, options=ChatOptions(max_tokens=LONGEST_ANSWER))) as events:
                 async for event in events:
                     if isinstance(event, Delta):
+                        self._head(index, "answers")
                         turn.feed(event.text)
                     elif isinstance(event, Done):
                         await turn.finish(engine=engine.label, tokens_per_second=event.tokens_per_second)
                         self._ready[index] = True
+                        self._head(index, "stopped at its longest" if event.reason == "length" else "")
         except PipelineError as error:
             turn.feed(f"*{inert(as_slash(str(error)))}*")
             await turn.finish()

@@ -32,11 +32,20 @@ async def choose_model(screen: Sending) -> None:
 
 
 async def use_model(screen: Sending, model: str) -> None:
-    """Answers come from this model from now on."""
+    """Answers come from this model from now on; where it cannot be opened the former one stays. Raises PipelineError."""
+    from pipeline.errors import PipelineError
+
     await screen.chat.stop()
+    former = screen.engines.model
     await screen.engines.switch(model)
+    try:
+        await screen.engines.get()
+    except PipelineError:
+        await screen.engines.switch(former)
+        raise
+    finally:
+        await screen.open_engine()
     screen.chats.remember("model", model)
-    await screen.open_engine()
 
 
 def _choices(lab: Lab) -> list[Choice]:

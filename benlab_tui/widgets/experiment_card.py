@@ -52,7 +52,7 @@ def head(result: dict[str, Any]) -> Content:
     """Name, id, parameters and summary."""
     name, key = inert(str(result.get("experiment", "experiment"))), inert(str(result.get("experiment_id", "")))
     params = result.get("params") or {}
-    shown = " ".join(f"{key}={_short(value)}" for key, value in params.items())
+    shown = " ".join(f"{key}={_short(value)}" for key, value in params.items() if value is not None)
     title = Content.assemble(("⚛ ", "$accent"), (name, "bold"), (f"  {key}", "$foreground-muted"))
     lines = [title, Content(inert(shown))]
     if summary := str(result.get("summary", "")):

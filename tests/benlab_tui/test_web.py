@@ -43,14 +43,21 @@ def test_every_start_has_a_token_of_its_own(lab):
     assert GuardedServer(lab, 8080).token != GuardedServer(lab, 8080).token
 
 
-async def test_the_token_opens_the_console_itself(server):
+async def test_the_token_opens_the_console_which_takes_keys_and_pastes(server):
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
         page = await client.get(server.address)
         assert page.status == 200
-        seen = b""
         async with client.ws_connect(f"{server.public_url}/ws?width=80&height=24") as socket_:
-            async with asyncio.timeout(30):
-                while b"Ben Lab" not in seen:
-                    message = await socket_.receive()
-                    seen += message.data if isinstance(message.data, bytes) else str(message.data).encode()
-    assert b"Ben Lab" in seen
+            await _until(socket_, b"run an experiment")
+            await socket_.send_json(["stdin", "\x1b[200~/theme \x1b[201~"])
+            await socket_.send_json(["stdin", "nord\r"])
+            await _until(socket_, b"the theme is nord")
+
+
+async def _until(socket_, words):
+    """Reads until the console has written `words`."""
+    seen = b""
+    async with asyncio.timeout(30):
+        while words not in seen:
+            message = await socket_.receive()
+            seen += message.data if isinstance(message.data, bytes) else str(message.data).encode()
