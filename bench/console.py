@@ -5,7 +5,7 @@ Both sides run interleaved in one go; what is printed are medians and ratios, si
 paint    whole process to first paint, prompt focused and last turn visible: median of 15
 peers    start to the first words on a real (pseudo-)terminal, beside oterm and posting in one run: median of 7.
          Once: `python -m venv /tmp/peers && /tmp/peers/bin/pip install oterm posting 'tree-sitter<0.26'` (0.26 crashes
-         posting on Python 3.11). BENLAB_BENCH_OTERM=/tmp/peers/bin/oterm and BENLAB_BENCH_POSTING=/tmp/peers/bin/posting
+         posting on Python 3.11); BENLAB_BENCH_OTERM=/tmp/peers/bin/oterm, BENLAB_BENCH_POSTING=/tmp/peers/bin/posting
          name them; a row without its program is left out
 history  a session of 10,000 messages: time to open, and to scroll a page
 soak     memory over a simulated day of turns (accelerated)

@@ -32,7 +32,7 @@ async def choose_model(screen: Sending) -> None:
 
 
 async def use_model(screen: Sending, model: str) -> None:
-    """Answers come from this model from now on; where it cannot be opened the former one stays. Raises PipelineError."""
+    """Answers come from this model from now on; the former stays where it cannot be opened. Raises PipelineError."""
     from pipeline.errors import PipelineError
 
     await screen.chat.stop()

@@ -141,3 +141,20 @@ async def test_a_long_session_shows_a_window_and_fetches_the_rest_on_scrolling(l
                 break
         assert transcript.children[-1].text == "message 299"
         assert len(transcript.children) <= 48 + 16
+
+
+async def test_a_model_that_cannot_be_opened_leaves_the_former_in_use(lab, engine, console, typed, shown):
+    async with console(lab, engine) as (app, pilot):
+        usual = app.main.engines._opener
+
+        async def opener(lab, model):
+            if model == "soup":
+                raise ChatError("no engine here has the model 'soup': run `benlab pull smollm2`")
+            return await usual(lab, model)
+
+        app.main.engines._opener = opener
+        await typed(app, pilot, "/model base")
+        await typed(app, pilot, "/model soup")
+        assert shown(app)[-1] == ("NoteTurn", "no engine here has the model 'soup': run `/pull smollm2`")
+        assert app.main.engines.model == app.chats.recall("model") == "base"
+        assert app.main.query_one("#top").engine == engine.label
