@@ -42,9 +42,11 @@ def phase(results: Results, feature: str) -> str:
 
 @rule("higher")
 def higher(results: Results, feature: str) -> str:
-    """Which of two runs, A or B, has the larger feature, as a sentence."""
+    """How two runs, A and B, stand in a feature: "A > B: A is larger"."""
     first, second = (shown(result, feature) for result in results)
-    return "They are equal" if first == second else "A is larger" if first > second else "B is larger"
+    if first == second:
+        return "A = B: they are equal"
+    return "A > B: A is larger" if first > second else "B > A: B is larger"
 
 
 @rule("order")

@@ -35,7 +35,7 @@ def fitting_feature(rng: Random, first: dict[str, Any], second: dict[str, Any]) 
 
 @kind("comparison")
 class ComparisonKind:
-    """`A: …: zz_nearest 0.62. B: …: zz_nearest 0.05. A is larger.`"""
+    """`A: …: zz_nearest 0.62. B: …: zz_nearest 0.05. A > B: A is larger.`"""
 
     name: str
 
@@ -52,6 +52,6 @@ class ComparisonKind:
             for label, run, result in zip("AB", case.runs, results, strict=True)
         )
         winner = words.verdict("higher", zip(case.runs, results, strict=True), feature)
-        if winner == "They are equal" and rng.random() > EQUAL_KEPT:
+        if winner.endswith("equal") and rng.random() > EQUAL_KEPT:
             return None
         return Draft(pick(rng, "comparison", feature=feature, runs=runs), f"{numbers}. {winner}.")

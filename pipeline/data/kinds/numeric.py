@@ -29,8 +29,13 @@ FEATURES = (
 
 
 def place(words: Words, run: Run) -> str:
-    """What the numbers that follow depend on: repeated before them, it is where a small model looks them up."""
-    return f"{run.params['phase_type']}, size {words.param(run, 'system_size')}, depth {words.param(run, 'depth')}"
+    """What the numbers that follow depend on: repeated before them, it is where a small model looks them up.
+
+    The bias is told of the one phase whose start it changes.
+    """
+    phase = run.params["phase_type"]
+    text = f"{phase}, size {words.param(run, 'system_size')}, depth {words.param(run, 'depth')}"
+    return f"{text}, bias {words.param(run, 'bias')}" if phase == PHASES[0] else text
 
 
 @kind("numeric")

@@ -7,14 +7,14 @@ from random import Random
 
 from pipeline.data.claims import Run, Words
 from pipeline.data.kinds.base import Case, Draft, Result, kind
-from pipeline.data.kinds.numeric import FEATURES
+from pipeline.data.kinds.numeric import FEATURES, place
 from pipeline.data.regions import PHASES, Region, draw
 from pipeline.data.wordings import pick, rest_text
 
 
 @kind("ordering")
 class OrderingKind:
-    """The phases' numbers in the lab's order, then the ranking."""
+    """Each phase's number as the `numeric` kind gives it, so that it is learned once for both, then the ranking."""
 
     name: str
 
@@ -25,14 +25,10 @@ class OrderingKind:
 
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         feature = case.choice["feature"]
-        first = case.runs[0]
-        where = f"size {words.param(first, 'system_size')}, depth {words.param(first, 'depth')}"
-        numbers = ", ".join(
-            f"{run.params['phase_type']} {words.number(run, result, f'features.{feature}')}"
+        numbers = "\n".join(
+            f"{place(words, run)}: {feature} {words.number(run, result, f'features.{feature}')}."
             for run, result in zip(case.runs, results, strict=True)
         )
         ranking = words.verdict("order", zip(case.runs, results, strict=True), feature)
         rest = rest_text(case.runs[0].params)
-        return Draft(
-            pick(rng, "ordering", feature=feature, rest=rest), f"{where}, {feature}: {numbers}.\nOrder: {ranking}"
-        )
+        return Draft(pick(rng, "ordering", feature=feature, rest=rest), f"{numbers}\nOrder: {ranking}")
