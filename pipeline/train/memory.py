@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import sys
 from contextlib import suppress
 
 import psutil
 import torch
+
+from pipeline.errors import BadInput
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -38,6 +41,26 @@ def free() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def limit(megabytes: int, device: torch.device) -> None:
+    """Lets this process grow to `megabytes` (MB) and no further; what asks for more gets an error, not a kill.
+
+    Linux bounds the address space, of which libraries take far more than they use: it may grow by what is left
+    between the memory in use and the limit. Raises BadInput where that is nothing, or cannot be bounded.
+    """
+    if sys.platform != "linux" or device.type != "cpu":
+        raise BadInput("memory_limit_mb bounds a training on a Linux CPU alone: leave it out")
+    import resource
+
+    used = psutil.Process().memory_info()
+    left = megabytes * 1_000_000 - used.rss
+    if left <= 0:
+        raise BadInput(
+            f"memory_limit_mb is {megabytes}, and the base alone takes {used.rss / 1e6:.0f}: allow more, or take a "
+            "smaller base"
+        )
+    resource.setrlimit(resource.RLIMIT_AS, (used.vms + left, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def resident_megabytes() -> float:

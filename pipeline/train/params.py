@@ -114,6 +114,12 @@ class TrainParams(BaseModel):
         default=None, ge=0, le=3600, description="seconds between checkpoints; 0 writes one after every step"
     )
     threads: int | None = Field(default=None, ge=1, le=512, description="CPU threads; all cores where not given")
+    memory_limit_mb: int | None = Field(
+        default=None,
+        ge=64,
+        le=10_000_000,
+        description="memory that the training may take on a CPU (MB); the micro-batch is halved until it fits",
+    )
     tensorboard: bool = Field(default=False, description="write TensorBoard files, too, into the run's folder")
     load_in_4bit: bool = Field(default=False, description="4-bit base weights by bitsandbytes (CUDA only)")
 

@@ -25,6 +25,7 @@ from pipeline.train.fused import FusedLoss, fits
 from pipeline.train.heldout import hold_out, validation_file, why_not
 from pipeline.train.job import Training
 from pipeline.train.loop import train
+from pipeline.train.memory import limit, resident_megabytes
 from pipeline.train.model import add_adapters, load_model, load_tokenizer, trainable
 from pipeline.train.params import Recipe, TrainParams
 from pipeline.train.publish import manifest, physics_version, publish, write_adapter
@@ -55,6 +56,9 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
     job.state.identity = identity
     if micro:
         job.state.micro = min(micro, job.state.micro)
+    if params.memory_limit_mb:
+        yield Note(f"{resident_megabytes():.0f} MB in use, {params.memory_limit_mb} allowed")
+        limit(params.memory_limit_mb, job.accelerator.device)
     state = yield from train(job)
     state.identity = identity
     if not job.accelerator.is_main_process:
@@ -153,7 +157,7 @@ def _about(tokens: TokenSet, validation: TokenSet | None, recipe: Recipe, held: 
     yield Note(
         f"{len(tokens.samples)} samples of {len(tokens.prefix)} shared + {mean:.0f} own tokens on average, "
         f"{tokens.answer_tokens / len(tokens.samples):.0f} of them answer; "
-        f"{_count(validation)} for validation, {f'from {held.name}' if held else 'held out of the data'}"
+        f"{_count(validation)} for validation{f', from {held.name}' if held else ', held out' if validation else ''}"
     )
     if tokens.left_out:
         yield Note(

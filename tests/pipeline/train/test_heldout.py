@@ -96,7 +96,7 @@ def test_data_from_elsewhere_is_not_validated_on_the_labs_file(
     limits = {"max_steps": 1, "evals_per_epoch": 1}
     for data, words, found in (
         (lab.data, "5 for validation, from lab_validation.jsonl", {"file": "data/lab_validation.jsonl", "samples": 5}),
-        (own, "2 for validation, held out of the data", {"file": None, "samples": 2}),
+        (own, "2 for validation, held out", {"file": None, "samples": 2}),
     ):
         out = tmp_path / data.stem
         params = TrainParams.model_validate({**values, **limits, "data": str(data), "out": str(out)})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,15 @@ import pytest
 import torch
 
 from pipeline.bases import locate
-from pipeline.errors import TrainError
+from pipeline.errors import BadInput, TrainError
 from pipeline.lab import Lab
 from pipeline.train import run as training
 from pipeline.train.loop import train
+from pipeline.train.memory import limit
 from pipeline.train.model import load_tokenizer
 from pipeline.train.params import TrainParams
-from simulator.events import Event, Metric, Note
+from pipeline.train.stage import run
+from simulator.events import Event, Metric, Note, Result
 
 Files = Callable[[str, str], Path]
 
@@ -66,3 +70,57 @@ def test_the_batch_is_halved_until_it_fits_and_the_losses_are_the_same(data_lab:
 def test_at_one_sample_it_says_what_to_change(data_lab: Lab, tiny_files: Files) -> None:
     with pytest.raises(TrainError, match=r"1 sample at a time .* lower --max-length"):
         _run(data_lab, tiny_files, 0)
+
+
+@pytest.fixture
+def hungry(lab: Lab, tiny_files: Files) -> Callable[[int], list[Event]]:
+    """Trains with a limit (MB) on a base whose 32,000 words make four samples' logits take hundreds of megabytes."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    source, folder = tiny_files("gemma", "hf"), lab.root / "wide"
+    config = AutoConfig.from_pretrained(source)
+    config.vocab_size = 32_000
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(source).save_pretrained(folder)
+    (lab.root / "Modelfile").write_text('FROM wide\nSYSTEM """Be brief."""\n')
+    words = ["phase", "energy", "depth", "order", "field"]
+    answers = (" ".join(words[(i + j) % 5] for j in range(250)) for i in range(4))
+    lines = [{"instruction": f"depth {i}?", "output": f"{answer}."} for i, answer in enumerate(answers)]
+    lab.data.parent.mkdir(exist_ok=True)
+    lab.data.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    values = {"recipe": "smollm2-quick", "base": str(folder), "precision": "fp32", "threads": 1, "max_steps": 2}
+    sizes = {"per_device_train_batch_size": 4, "eval_samples": 0}
+
+    def start(most: int) -> list[Event]:
+        return list(run(lab, TrainParams.model_validate({**values, **sizes, "memory_limit_mb": most})))
+
+    return start
+
+
+def _memory(events: list[Event]) -> tuple[float, float]:
+    """(with the base loaded, after the first step) in MB."""
+    loaded = next(float(e.text.split()[0]) for e in events if isinstance(e, Note) and "MB in use" in e.text)
+    return loaded, next(e.values["memory_mb"] for e in events if isinstance(e, Metric))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a process's memory")
+def test_under_a_real_limit_the_batch_is_halved_and_the_run_goes_on(hungry: Callable[[int], list[Event]]) -> None:
+    """The kernel refuses what passes the limit; it is set when the base is loaded, at what a free run needed."""
+    free = hungry(1_000_000)
+    loaded, peak = _memory(free)
+    assert peak - loaded > 400, "the whole batch has to need far more than half of it"
+    scarce = hungry(round(loaded + 0.65 * (peak - loaded)))
+    said = "\n".join(event.text for event in scarce if isinstance(event, Note))
+    assert "memory ran out with 4 samples at a time: going on with 2 and 2 times as many passes" in said
+    assert isinstance(scarce[-1], Result) and len(_losses(scarce)) == 2
+    assert _losses(scarce) == pytest.approx(_losses(free), abs=1e-4)
+    with pytest.raises(TrainError, match=r"memory ran out with 1 sample at a time .* lower --max-length"):
+        hungry(round(loaded) + 40)
+
+
+def test_a_limit_below_what_is_in_use_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"memory_limit_mb is 64, and the base alone takes \d+: allow more"):
+        limit(64, torch.device("cpu"))
+    with pytest.raises(BadInput, match="bounds a training on a Linux CPU alone"):
+        limit(1_000_000, torch.device("cuda"))
