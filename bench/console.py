@@ -32,6 +32,8 @@ from bench.console_terminal import seconds_until  # noqa: E402
 
 PAINT = """
 import sys, time
+from benlab_tui.heap import hold
+hold()
 from pathlib import Path
 from pipeline.lab import Lab
 from benlab_tui.app import BenLabApp
@@ -91,7 +93,7 @@ def peers(rounds: int = 7) -> dict[str, float]:
         skeleton = "from bench.console_skeleton import Skeleton; Skeleton.painted = lambda self: None; Skeleton().run()"
         sides = {
             "skeleton": ([sys.executable, "-c", skeleton], b"distance"),
-            "console": ([sys.executable, "-m", "benlab_tui.app", str(lab.root)], b"distance"),
+            "console": ([sys.executable, "-m", "benlab_tui", "--lab", str(lab.root)], b"distance"),
             "oterm": ([os.environ.get("BENLAB_BENCH_OTERM", "")], b"TUI Ollama client"),
             "posting": ([os.environ.get("BENLAB_BENCH_POSTING", "")], b"Collection"),
         }

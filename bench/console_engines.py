@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 
 class Bounded:
-    """The engine with a bound on length and its pieces counted as they are handed to the console."""
+    """The engine with a bound on length, its tokens timed from the first to the last as the console takes them."""
 
     def __init__(self, engine, tokens: int) -> None:
         self._engine, self._tokens = engine, tokens
@@ -17,19 +17,18 @@ class Bounded:
         self.rate, self.first = 0.0, 0.0
 
     async def chat(self, messages, *, tools=None, options=None):
-        from pipeline.chat.events import ChatOptions, Delta
+        from pipeline.chat.events import ChatOptions, Delta, Done
 
-        count, start = 0, 0.0
+        start = 0.0
         async with aclosing(
             self._engine.chat(messages[-1:], options=ChatOptions(max_tokens=self._tokens, temperature=0.0))
         ) as events:
             async for event in events:
                 if isinstance(event, Delta):
                     start = start or time.perf_counter()
-                    count += 1
-                    end = time.perf_counter()
+                if isinstance(event, Done):
+                    self.rate = (event.completion_tokens - 1) / (time.perf_counter() - start)
                 yield event
-        self.rate = (count - 1) / (end - start)
 
     async def aclose(self) -> None:
         pass

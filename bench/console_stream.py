@@ -37,16 +37,17 @@ def busy_process() -> subprocess.Popen[bytes]:
 
 async def alone(engine, prompt: str, tokens: int) -> float:
     """Tokens a second with nobody watching."""
-    from pipeline.chat.events import ChatOptions, Delta
+    from pipeline.chat.events import ChatOptions, Delta, Done
 
-    count, start = 0, 0.0
+    rate, start = 0.0, 0.0
     messages = [{"role": "user", "content": prompt}]
     async with aclosing(engine.chat(messages, options=ChatOptions(max_tokens=tokens, temperature=0.0))) as events:
         async for event in events:
             if isinstance(event, Delta):
                 start = start or time.perf_counter()
-                count += 1
-    return (count - 1) / (time.perf_counter() - start)
+            if isinstance(event, Done):
+                rate = (event.completion_tokens - 1) / (time.perf_counter() - start)
+    return rate
 
 
 async def through(lab, engine, prompt: str, tokens: int, waits: list[float]) -> float:
@@ -84,7 +85,7 @@ async def pulse(waits: list[float], spent: list[float] | None = None) -> None:
             spent.append(time.thread_time() - used)
 
 
-def stream(rounds: int = 3, tokens: int = 200) -> dict[str, float]:
+def stream(rounds: int = 5, tokens: int = 200) -> dict[str, float]:
     """The real engine on the default base, alone and through the console, idle and under load."""
     from pipeline.chat import open_engine
     from pipeline.lab import Lab

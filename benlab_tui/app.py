@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 
-from benlab_tui.heap import Heap
+from benlab_tui.heap import Heap, release
 from benlab_tui.lock import ConsoleLock
 from benlab_tui.screens.main import MainScreen
 from benlab_tui.store import open_chats
@@ -70,6 +70,7 @@ class BenLabApp(App[None]):
         self.theme_changed_signal.subscribe(self, lambda theme: self._keep_theme(theme.name))
         # After ctrl+z the terminal is empty, and textual would draw only what changes from then on.
         self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))
+        self.call_after_refresh(release)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):

@@ -57,6 +57,9 @@ def _open_console(options: Options) -> int:
     except LabError as error:
         sys.stderr.write(f"benlab: {error}\n")
         return 1
+    from benlab_tui.heap import hold
+
+    hold()
     from benlab_tui.app import run_console
 
     return run_console(lab)

@@ -13,6 +13,18 @@ EVERY = 20
 _NEVER = 1_000_000
 
 
+def hold() -> None:
+    """No collection until the first screen stands: a start makes much and throws little away."""
+    gc.disable()
+
+
+def release() -> None:
+    """Collections from here on; what the start made stays for good and is not looked through again."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
 class Heap:
     """Told when an answer begins and ends."""
 

@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from benlab_tui.heap import EVERY, Heap
+from benlab_tui.heap import EVERY, Heap, hold, release
 
 
 class Circle:
@@ -41,3 +41,17 @@ def test_what_was_set_aside_and_is_unused_goes_after_some_answers():
     for _ in range(EVERY):
         heap(False)
     assert seen() is None
+
+
+def test_nothing_is_collected_until_the_first_screen_stands():
+    gc.unfreeze()
+    hold()
+    try:
+        assert not gc.isenabled()
+        release()
+        assert gc.isenabled() and gc.get_freeze_count() > 0
+        frozen = gc.get_freeze_count()
+        release()
+        assert gc.get_freeze_count() <= frozen
+    finally:
+        gc.enable()
