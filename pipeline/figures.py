@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator.fingerprint import FEATURE_SCALES
+
 MOST_POINTS = 1_000
 
 
@@ -40,7 +42,7 @@ class Figure:
 
 def figure_of(result: dict[str, Any]) -> Figure | None:
     """The figure of an experiment's, training's or scientist's result; None where it has none."""
-    for make in (_entropy, _drift, _clusters, _confusion, _reward, _losses):
+    for make in (_entropy, _drift, _clusters, _confusion, _reward, _echo, _mirrored, _phases, _losses):
         try:
             figure = make(result)
         except (TypeError, ValueError, KeyError, AttributeError):
@@ -105,34 +107,51 @@ def _place(point: Any) -> tuple[float, float, str]:
 
 def _confusion(result: dict[str, Any]) -> Figure | None:
     detector = result.get("detector")
-    matrix = result.get("confusion_matrix") or (detector.get("confusion") if isinstance(detector, dict) else None)
-    if isinstance(matrix, dict):
-        names = list(matrix)
-        first = next(iter(matrix.values()))
-        rows = (
-            [[float(row.get(name, 0)) for name in names] for row in matrix.values()] if isinstance(first, dict) else []
-        )
-        rows = rows or [[float(cell) for cell in row] for row in matrix.values()]
-    elif isinstance(matrix, list):
-        rows = [[float(cell) for cell in row] for row in matrix]
-        names = [str(name) for name in result.get("phases") or result.get("labels") or range(len(rows))]
-    else:
+    if not isinstance(detector, dict):
         return None
-    return Figure("confusion matrix", "predicted", "true", matrix=Matrix(names, rows))
+    rows = [[float(cell) for cell in row] for row in detector["exact"]["confusion"]]
+    names = [str(name) for name in result["phases"]]
+    return Figure("PhaseDetector on held-out runs", "predicted", "true", matrix=Matrix(names, rows))
 
 
 def _reward(result: dict[str, Any]) -> Figure | None:
-    curves = result.get("curves") or result.get("reward_curve") or result.get("reward_curves")
-    if isinstance(curves, list):
-        curves = {"reward": curves}
-    if not isinstance(curves, dict):
+    curve = result.get("best_curve")
+    if not isinstance(curve, dict):
         return None
-    series = []
-    for name, values in curves.items():
-        values = values.get("mean", []) if isinstance(values, dict) else values
-        if isinstance(values, list) and len(values) > 1:
-            series.append(_line(str(name), list(range(1, len(values) + 1)), values))
-    return Figure("best reward by experiment", "experiments", "reward", series) if series else None
+    series = [_line(name, curve["experiments"], values) for name, values in curve.items() if name != "experiments"]
+    return Figure("best reward by experiment", "experiments", "reward", series)
+
+
+def _echo(result: dict[str, Any]) -> Figure | None:
+    points = result.get("by_depth")
+    if not isinstance(points, list) or len(points) < 2:
+        return None
+    line = _line("echo", [point["depth"] for point in points], [point["echo"] for point in points])
+    return Figure("echo by depth", "layers", "echo", [line])
+
+
+def _mirrored(result: dict[str, Any]) -> Figure | None:
+    if "forward_features" not in result:
+        return None
+    both = {"forward": result["forward_features"], "reverse": result["reverse_features"]}
+    return _fingerprints("fingerprints, forward and reverse", both)
+
+
+def _phases(result: dict[str, Any]) -> Figure | None:
+    phases = result.get("phases")
+    if result.get("experiment") != "sweep" or not isinstance(phases, dict):
+        return None
+    return _fingerprints("mean fingerprints", {name: row["mean"] for name, row in phases.items()})
+
+
+def _fingerprints(title: str, by_name: dict[str, dict[str, float]]) -> Figure:
+    """Features in units of their scales, 1 to 13 in the lab's order, so that all fit one axis."""
+    places = list(range(1, len(FEATURE_SCALES) + 1))
+    series = [
+        _line(name, places, [features[one] / scale for one, scale in FEATURE_SCALES.items()])
+        for name, features in by_name.items()
+    ]
+    return Figure(title, "feature, in the lab's order", "scales", series)
 
 
 def _losses(result: dict[str, Any]) -> Figure | None:

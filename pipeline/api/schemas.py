@@ -95,12 +95,20 @@ class TriAnswer(Answer):
     contributions: dict[str, float]
 
 
+class EchoPoint(BaseModel):
+    """The echo of the circuit's first layers."""
+
+    depth: int
+    echo: float
+
+
 class EchoAnswer(Answer):
     """Loschmidt echo, and its loss in bits per site (null where the echo is 0)."""
 
     phase_type: str
     echo: float
     bits_per_site: float | None
+    by_depth: list[EchoPoint]
 
 
 class DriftRun(BaseModel):

@@ -13,8 +13,13 @@ from simulator.params import Echo
 
 
 def run(params: Echo, notebook: Notebook | None = None) -> Iterator[Event]:
-    """L = |<psi0|psi>|**2 and -log2(L)/n in bits per site; the rate is null where L is exactly 0."""
-    log = log_echo(params)
+    """L = |<psi0|psi>|**2 and -log2(L)/n in bits per site; the rate is null where L is exactly 0.
+
+    `by_depth` is the echo of the circuit's first 1, 2, 4, … layers, and of all.
+    """
+    depths = [depth for depth in (1, 2, 4, 8, 16, 32) if depth < params.depth]
+    logs = [log_echo(params.model_copy(update={"depth": depth})) for depth in (*depths, params.depth)]
+    log = logs[-1]
     vanished = math.isinf(log)
     value = 0.0 if vanished else 2.0**log
     rate = None if vanished else tidy(-log / params.system_size)
@@ -27,6 +32,10 @@ def run(params: Echo, notebook: Notebook | None = None) -> Iterator[Event]:
                 "phase_type": params.phase_type,
                 "echo": tidy(value),
                 "bits_per_site": rate,
+                "by_depth": [
+                    {"depth": depth, "echo": tidy(2.0**one)}
+                    for depth, one in zip((*depths, params.depth), logs, strict=True)
+                ],
                 "summary": (
                     f"{params.phase_type}, {params.system_size} qubits, {params.depth} layers, seed {params.seed}, "
                     f"delta {params.delta:g}: {told}."
