@@ -14,7 +14,7 @@ from pipeline.train import checkpoint, gradients, validation
 from pipeline.train.checkpoint import State
 from pipeline.train.clock import Clock
 from pipeline.train.job import Training
-from pipeline.train.memory import resident_megabytes
+from pipeline.train.memory import Heap
 from pipeline.train.metrics import MetricsLog
 from simulator.events import Event, Metric, Note, Progress
 
@@ -29,6 +29,7 @@ def train(job: Training) -> Generator[Event, None, State]:
     optimizer = torch.optim.AdamW(job.adapters.values(), lr=0.0, weight_decay=recipe.weight_decay, fused=True)
     yield from _resume(job, optimizer)
     loss, state, clock = job.accelerator.prepare(job.loss), job.state, Clock(job.threads)
+    heap = Heap()
     log = MetricsLog(job.run, state.step, job.tensorboard) if main else None
 
     for step, batches in schedule.steps(state.step):
@@ -42,7 +43,7 @@ def train(job: Training) -> Generator[Event, None, State]:
 
         # 2. Say how it goes.
         left = clock.seconds_a_step * (schedule.total_steps - state.step)
-        values |= {**clock.speeds(), "eta_seconds": left, "memory_mb": resident_megabytes()}
+        values |= {**clock.speeds(), "eta_seconds": left, "memory_mb": heap.after_step()}
         values["threads"] = torch.get_num_threads()
         yield Progress("train", state.step, schedule.total_steps, f"loss {values['loss']:.3f} · {_minutes(left)} left")
 

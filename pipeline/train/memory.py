@@ -5,12 +5,18 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 import psutil
 import torch
 
 from pipeline.errors import BadInput
+
+_SETTLING_STEPS = 8
+"""So many steps show what a run needs."""
+_GROWTH, _GROWTH_MB = 0.1, 128.0
+"""Growth beyond it, as a share and in megabytes at least, that is given back."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -41,6 +47,31 @@ def free() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+class Heap:
+    """Watches what steps leave in the heap, and gives the system back what is free there once it has grown much.
+
+    Batches have many lengths, and the holes that theirs leave fit the next ones badly: without this a run of 900 steps
+    grew from 2.2 to 4.5 GB. Giving back costs the next step its page faults, so it is done rarely.
+    """
+
+    def __init__(self, read: Callable[[], float] | None = None, give_back: Callable[[], None] | None = None) -> None:
+        self._read, self._give_back = read or resident_megabytes, give_back or free
+        self._steps, self._usual = 0, 0.0
+
+    def after_step(self) -> float:
+        """Memory in use (MB), as it was at the end of the step."""
+        held = self._read()
+        self._steps += 1
+        if torch.cuda.is_available():
+            return held
+        if self._steps <= _SETTLING_STEPS:
+            self._usual = max(self._usual, held)
+        elif held > self._usual + max(_GROWTH_MB, _GROWTH * self._usual):
+            self._give_back()
+            self._steps, self._usual = 0, 0.0
+        return held
 
 
 def limit(megabytes: int, device: torch.device) -> None:

@@ -31,7 +31,11 @@ class Clocks(Protocol):
 
 
 class SystemClocks:
-    """This process and this machine. `idle` adds up over all cores."""
+    """This process and this machine. `idle` adds up over all cores, and counts those of lower-priority work."""
+
+    def __init__(self) -> None:
+        # What runs at a lower priority gives way to this process, unless it is such work itself.
+        self._first = psutil.Process().nice() <= 0
 
     def wall(self) -> float:
         return time.monotonic()
@@ -40,7 +44,8 @@ class SystemClocks:
         return time.process_time()
 
     def idle(self) -> float:
-        return float(psutil.cpu_times().idle)
+        times = psutil.cpu_times()
+        return float(times.idle + (getattr(times, "nice", 0.0) if self._first else 0.0))
 
 
 class Threads:
