@@ -194,8 +194,13 @@ def _answer(params: Sweep, tally: _Tally, found: int) -> dict[str, Any]:
             "num_known": found,
             "phases": tally.table(),
             "summary": (
-                f"{params.total} runs: {len(params.phases)} phases, {len(params.system_sizes)} sizes, "
-                f"{len(params.depths)} depths, {len(params.biases)} biases, {params.seeds} seeds; {found} were known."
+                f"{_count(params.total, 'run')}: {_count(len(params.phases), 'phase')}, "
+                f"{_count(len(params.system_sizes), 'size')}, {_count(len(params.depths), 'depth')}, "
+                f"{_count(len(params.biases), 'bias')}, {_count(params.seeds, 'seed')}; {found} known before."
             ),
         },
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('s') else 's'}"
