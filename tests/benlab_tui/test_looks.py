@@ -135,8 +135,14 @@ def test_an_experiment_card_with_its_plot(snap_compare, app):
     [
         ("drift", {"runs": [{"depth": 4 * n, "drift": 0.1 * n - 0.1} for n in (1, 2, 4, 8)], "growth_exponent": 1.2}),
         ("clusters", {"points": [{"x": i % 5, "y": i % 3, "cluster": i % 4} for i in range(40)]}),
-        ("confusion", {"confusion_matrix": [[9, 1], [2, 8]], "phases": ["spt_cluster", "pseudorandom"]}),
-        ("reward", {"curves": {"bandit": [1, 2, 3, 4], "random": [1, 1.5, 1.6, 2]}}),
+        (
+            "confusion",
+            {"detector": {"exact": {"confusion": [[9, 1], [2, 8]]}}, "phases": ["spt_cluster", "pseudorandom"]},
+        ),
+        (
+            "reward",
+            {"best_curve": {"experiments": [1, 2, 3, 4], "bandit": [1, 2, 3, 4], "random": [1, 1.5, 1.6, 2]}},
+        ),
         ("loss", {"losses": [3.0, 2.0, 1.5, 1.2, 1.1]}),
     ],
 )
