@@ -85,6 +85,8 @@ class MainScreen(Sending):
         self.refresh_lab()
         await asyncio.to_thread(self._warm)
         await self.find_jobs()
+        # What came above was measured while the last turns had not found their heights yet.
+        self.call_after_refresh(self.transcript.to_end)
         self.on_busy(False)
         self.spawn(self.open_engine, "engine")
 

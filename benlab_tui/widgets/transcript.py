@@ -41,6 +41,11 @@ class Transcript(VerticalScroll, can_focus=False):
         await self.mount_all(self.fill(messages))
         self.scroll_end(animate=False)
 
+    def to_end(self) -> None:
+        """Shows the live end, and stays there."""
+        self.anchor()
+        self.scroll_end(animate=False)
+
     async def add(self, widget: Widget) -> None:
         """Adds a widget at the live end and prunes the oldest."""
         if self.last is not None:

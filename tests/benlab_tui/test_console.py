@@ -326,3 +326,25 @@ def test_one_console_a_lab(lab):
         pass
     with ConsoleLock(lab.root):
         assert Chats(lab.database).newest() is None
+
+
+async def test_a_session_with_a_long_answer_before_short_turns_opens_at_its_end(lab, engine, console):
+    chats = Chats(lab.database)
+    session = chats.start("long")
+    note = "\n".join(f"fact {number}: yes" for number in range(10))
+    for number in range(5):
+        chats.add(session.id, "command", f"/disk {number}")
+        chats.add(session.id, "note", note)
+    chats.add(session.id, "user", "What is a quantum phase?")
+    chats.add(session.id, "assistant", "\n\n".join(f"Paragraph {number} of an answer." for number in range(50)))
+    for text in (note, "short\nnote"):
+        chats.add(session.id, "note", text)
+        chats.add(session.id, "command", "/disk")
+    chats.add(session.id, "user", "What are the four phase types?")
+    chats.add(session.id, "assistant", "They are:\n\n- one\n- two\n- three\n- four")
+    chats.add(session.id, "command", "/quit")
+    chats.close()
+    async with console(lab, engine, (80, 24)) as (app, pilot):
+        await pilot.pause(0.5)
+        assert app.main.transcript.max_scroll_y > 0
+        assert app.main.transcript.is_vertical_scroll_end
