@@ -155,6 +155,21 @@ def experiment_id(experiment: str, params: BaseModel | Mapping[str, Any]) -> str
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def run_id(run: Run) -> str:
+    """The id that `run_phase` gives this run; one of its own where its noise is another stream's."""
+    values = {
+        "phase_type": run.phase,
+        "system_size": run.size,
+        "depth": run.depth,
+        "seed": run.seed,
+        "bias": run.bias,
+        "shots": run.shots,
+    }
+    if run.stream:
+        return experiment_id("replay", {**values, "stream": run.stream})
+    return experiment_id("run_phase", values)
+
+
 def measure(
     phase_type: str,
     system_size: int = 32,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.batch import Run, experiment_id, measure_runs, result_of
+from simulator.batch import Run, measure_runs, result_of, run_id
 from simulator.events import Event, Progress
 from simulator.experiments.common import answer, finish, tidy
 from simulator.fingerprint import FEATURE_NAMES, FEATURE_SCALES
@@ -66,7 +66,7 @@ def _describe(params: Discovery, runs: Sequence[Run], scaled: Floats, labels: Se
     plane, explained = _plane(scaled)
     points = [
         {
-            "id": _run_id(run),
+            "id": run_id(run),
             "phase_type": run.phase,
             "seed": run.seed,
             "cluster": label,
@@ -115,17 +115,3 @@ def _plane(scaled: Floats) -> tuple[Floats, Floats]:
     signs = np.sign(axes[np.arange(2), np.abs(axes[:2]).argmax(axis=1)])
     total = float((sizes**2).sum()) or 1.0
     return left[:, :2] * sizes[:2] * signs, sizes[:2] ** 2 / total
-
-
-def _run_id(run: Run) -> str:
-    return experiment_id(
-        "run_phase",
-        {
-            "phase_type": run.phase,
-            "system_size": run.size,
-            "depth": run.depth,
-            "seed": run.seed,
-            "bias": run.bias,
-            "shots": run.shots,
-        },
-    )

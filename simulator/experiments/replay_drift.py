@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from simulator.batch import Measured, Run, experiment_id, measure_runs, result_of
+from simulator.batch import Measured, Run, measure_runs, result_of, run_id
 from simulator.events import Event
 from simulator.experiments.common import answer, finish, tidy
 from simulator.fingerprint import distance
@@ -56,7 +56,7 @@ def _answer(params: ReplayDrift, runs: Sequence[Run], measured: Sequence[Measure
         {
             "depth": run.depth,
             "factor": factor,
-            "id": _run_id(run),
+            "id": run_id(run),
             "features": one.named,
             "drift": drift,
         }
@@ -81,21 +81,6 @@ def _answer(params: ReplayDrift, runs: Sequence[Run], measured: Sequence[Measure
                 f"drift up to {max(drifts):.3f}, {growth}, {told}."
             ),
         },
-    )
-
-
-def _run_id(run: Run) -> str:
-    """The id that `run_phase` gives this run; one of its own where its noise is another stream's."""
-    values = {
-        "phase_type": run.phase,
-        "system_size": run.size,
-        "depth": run.depth,
-        "seed": run.seed,
-        "bias": run.bias,
-        "shots": run.shots,
-    }
-    return (
-        experiment_id("replay", {**values, "stream": run.stream}) if run.stream else experiment_id("run_phase", values)
     )
 
 
