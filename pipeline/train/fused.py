@@ -7,7 +7,8 @@ over memory; a test holds both to the same loss and the same gradients. The savi
   Causality alone hides the padding: no real token looks at what stands right of it.
 - products: q, k, v (and gate, up) with their adapters' A are one matrix product; the gradient of the
   input is one product, too, with [W; A] as it stands: dx = [dy | s dy B] [W; A].
-- frozen weights get no gradient; nothing is computed below the first layer's adapters.
+- frozen weights get no gradient; nothing is computed backward below the first layer with adapters, and what the layers
+  below it make of a sample is kept from epoch to epoch.
 - the norm's weight and the 1/sqrt(head size) of the attention are folded into the frozen weights.
 - attention is plain matrix products: for sequences of hundreds of tokens the probabilities fit in memory, and on
   CPUs this was measured 5 times as fast as torch's flash attention for bf16.
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 from pipeline.train.attention import Attention, Heads, Rotary
 from pipeline.train.batches import Batch
 from pipeline.train.projection import Projection
+from pipeline.train.trunk import Trunk
 
 _MODELS = frozenset({"llama", "mistral", "qwen2"})
 _HEAD_ROWS = 256
@@ -62,7 +64,10 @@ class FusedLoss(nn.Module):
         self.rotary = Rotary(inner.rotary_emb, dtype)
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         heads = Heads(config.num_attention_heads, config.num_key_value_heads, size)
-        self.layers = [_Layer(layer, heads, self.eps, dtype) for layer in inner.layers]
+        layers = [_Layer(layer, heads, self.eps, dtype) for layer in inner.layers]
+        first = next((i for i, layer in enumerate(layers) if layer.trains), len(layers))
+        self.frozen, self.layers = layers[:first], layers[first:]
+        self.trunk = Trunk(keeps=first > 0)
         self.embedding = inner.embed_tokens.weight.detach().to(dtype)
         self.norm = inner.norm.weight.detach().to(dtype)
         head = model.get_base_model().get_output_embeddings().weight
@@ -82,6 +87,9 @@ class FusedLoss(nn.Module):
         """(summed loss, gradient of each adapter by `id`); no gradients without `with_gradients`."""
         try:
             return self._compute(batch, with_gradients)
+        except (RuntimeError, MemoryError):
+            self.trunk.drop()
+            raise
         finally:
             for layer in self.layers:  # where memory ran out half-way, this gives back what was kept
                 layer.kept = ()
@@ -90,7 +98,7 @@ class FusedLoss(nn.Module):
         prefix, (samples, width) = len(batch.prefix), batch.ids.shape
         ids = torch.cat([torch.tensor(batch.prefix, dtype=torch.long), batch.ids.flatten()])
         attention = Attention(prefix, samples, width, self.rotary, self.dtype)
-        x = self.embedding[ids]
+        x = self.trunk.states(batch, lambda: self._frozen(ids, attention))
         for layer in self.layers:
             layer.refresh()
             x = layer.forward(x, attention, with_gradients)
@@ -103,6 +111,13 @@ class FusedLoss(nn.Module):
             for layer in reversed(self.layers):
                 dx = layer.backward(dx, attention, gradients, lowest=layer is self.layers[0])
         return loss, gradients
+
+    def _frozen(self, ids: Tensor, attention: Attention) -> Tensor:
+        """What the embedding and the layers below the first adapter make of the tokens (rows × width)."""
+        x = self.embedding[ids]
+        for layer in self.frozen:
+            x = layer.forward(x, attention, keep=False)
+        return x
 
     def _head(self, states: Tensor, targets: Tensor, with_gradients: bool) -> tuple[Tensor, Tensor]:
         """(summed cross entropy, gradient of `states`), some rows at a time."""
@@ -166,6 +181,11 @@ class _Layer:
         self.down = Projection([mlp.down_proj], dtype)
         self.inner = mlp.gate_proj.out_features
         self.kept: tuple[Any, ...] = ()
+
+    @property
+    def trains(self) -> bool:
+        """Whether any of its linear layers has an adapter."""
+        return any(projection.rank for projection in (self.qkv, self.out, self.gate_up, self.down))
 
     def refresh(self) -> None:
         """Takes over the adapters' present values."""

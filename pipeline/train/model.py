@@ -54,8 +54,13 @@ def load_model(lab: Lab, base: Base, dtype: torch.dtype, in_4bit: bool = False) 
     return model
 
 
-def add_adapters(model: Any, rank: int, alpha: int, dropout: float, modules: str, base: Base) -> Any:
-    """A peft model with fresh adapters (float32) on the chosen linear layers. Raises BadInput for unknown layers."""
+def add_adapters(
+    model: Any, rank: int, alpha: int, dropout: float, modules: str, base: Base, upper: int | None = None
+) -> Any:
+    """A peft model with fresh adapters (float32) on the chosen linear layers of the `upper` last blocks (None: of all).
+
+    Raises BadInput for linear layers or a number of blocks that the base does not have.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -69,12 +74,16 @@ def add_adapters(model: Any, rank: int, alpha: int, dropout: float, modules: str
         raise BadInput(
             f"target_modules names {', '.join(unknown)}, which {base.name} does not have: use {', '.join(kinds)}"
         )
+    blocks = int(model.config.num_hidden_layers)
+    if upper is not None and upper > blocks:
+        raise BadInput(f"lora_layers is {upper}, and {base.name} has {blocks} layers: choose 1 to {blocks}")
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
         target_modules=wanted,
         exclude_modules=["lm_head", "output"],
+        layers_to_transform=list(range(blocks - upper, blocks)) if upper is not None and upper < blocks else None,
         bias="none",
         task_type="CAUSAL_LM",
         base_model_name_or_path=base.entry.hf_id if base.entry else base.name,

@@ -34,6 +34,7 @@ class Recipe(BaseModel):
     lora_r: int = Field(default=16, ge=1, le=512)
     lora_alpha: int = Field(default=32, ge=1, le=4096)
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    lora_layers: int | None = Field(default=None, ge=1)
     target_modules: str = Field(default="all-linear")
     max_length: int = Field(default=1024, ge=16, le=131072)
     max_steps: int = Field(default=-1, ge=-1)
@@ -94,6 +95,11 @@ class TrainParams(BaseModel):
     lora_r: int | None = Field(default=None, ge=1, le=512, description="rank of the adapter")
     lora_alpha: int | None = Field(default=None, ge=1, le=4096, description="the adapter is scaled by alpha / rank")
     lora_dropout: float | None = Field(default=None, ge=0, lt=1, description="dropout in front of the adapter")
+    lora_layers: int | None = Field(
+        default=None,
+        ge=1,
+        description="adapters on so many of the uppermost layers, the others frozen and computed once (default: all)",
+    )
     target_modules: str | None = Field(
         default=None,
         description="all-linear, or the names of linear layers with commas between them",

@@ -181,7 +181,15 @@ def _prepare(
     dtype, why = precision.choose(recipe.precision, device)
     yield Note(f"computing on {device} in {why}")
     model = load_model(lab, base, dtype, params.load_in_4bit).to(device)
-    peft_model = add_adapters(model, recipe.lora_r, recipe.lora_alpha, recipe.lora_dropout, recipe.target_modules, base)
+    peft_model = add_adapters(
+        model,
+        recipe.lora_r,
+        recipe.lora_alpha,
+        recipe.lora_dropout,
+        recipe.target_modules,
+        base,
+        recipe.lora_layers,
+    )
     by_hand = fits(peft_model) and not params.load_in_4bit
     accelerator = Accelerator(mixed_precision="bf16" if dtype == torch.bfloat16 and not by_hand else "no")
     adapters = trainable(peft_model)

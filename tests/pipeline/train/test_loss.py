@@ -10,27 +10,35 @@ import pytest
 import torch
 
 from pipeline.bases import locate
+from pipeline.errors import BadInput
 from pipeline.lab import Lab
 from pipeline.train.batches import Batch, collate
 from pipeline.train.forward import SharedPrefixLoss
 from pipeline.train.fused import FusedLoss, fits
 from pipeline.train.model import add_adapters, load_model, load_tokenizer, trainable
 from pipeline.train.samples import encode, read_lines
+from pipeline.train.trunk import Trunk
 
 BY_HAND = ["llama", "llama-tied", "llama3", "mistral", "qwen2"]
 
 
-def loaded(lab: Lab, path: Path, modules: str = "all-linear") -> tuple[Any, Batch]:
+def loaded(
+    lab: Lab,
+    path: Path,
+    modules: str = "all-linear",
+    upper: int | None = None,
+    numbers: tuple[int, ...] = (0, 1, 2, 3, 4),
+) -> tuple[Any, Batch]:
     """The model with adapters that are not zero, and a batch with padding in it."""
     base = locate(lab, str(path))
     model = load_model(lab, base, torch.float32)
     torch.manual_seed(0)
-    peft_model = add_adapters(model, 4, 8, 0.0, modules, base)
+    peft_model = add_adapters(model, 4, 8, 0.0, modules, base, upper)
     with torch.no_grad():
         for parameter in trainable(peft_model).values():
             parameter.normal_(0, 0.1)
     tokens = encode(read_lines(lab.data), base, load_tokenizer(lab, base), "You are a lab.", 512)
-    return peft_model, collate(tokens, [0, 1, 2, 3, 4])
+    return peft_model, collate(tokens, list(numbers))
 
 
 def plain(model: Any, batch: Batch) -> torch.Tensor:
@@ -101,6 +109,39 @@ def test_bf16_stays_close(data_lab: Lab, tiny_files: Callable[[str, str], Path])
     assert found.item() == pytest.approx(expected.item(), rel=0.01)
     for name, gradient in gradients(model, found).items():
         assert torch.cosine_similarity(gradient.flatten(), wanted[name].flatten(), dim=0) > 0.99, name
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_adapters_on_the_upper_layers_leave_the_lower_ones_computed_once(
+    data_lab: Lab, tiny_files: Callable[[str, str], Path], name: str
+) -> None:
+    model, batch = loaded(data_lab, tiny_files(name, "hf"), upper=1)
+    _, other = loaded(data_lab, tiny_files(name, "hf"), upper=1, numbers=(4, 2))
+    assert {key.split(".layers.")[1].split(".")[0] for key in trainable(model)} == {"1"}
+    wanted = [(one, plain(model, one).item(), gradients(model, plain(model, one))) for one in (batch, other)]
+    fused = FusedLoss(model, torch.float32)
+    assert_same(wanted[0][2], gradients(model, fused(batch)))
+    ran, fused._frozen = fused._frozen, None  # what comes now has to come from what was kept
+    for one, value, slopes in wanted:
+        found = fused(one)
+        assert found.item() == pytest.approx(value, rel=1e-5)
+        assert_same(slopes, gradients(model, found))
+    fused._frozen = ran
+    fused.trunk.drop()
+    assert_same(wanted[0][2], gradients(model, fused(batch)))
+
+
+def test_states_beyond_the_bound_are_computed_anew(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
+    model, batch = loaded(data_lab, tiny_files("llama", "hf"), upper=1)
+    fused = FusedLoss(model, torch.float32)
+    fused.trunk = Trunk(keeps=True, most_bytes=4 * 64 * max(batch.lengths))
+    once, twice = fused(batch), fused(batch)
+    assert once.item() == twice.item()
+
+
+def test_more_upper_layers_than_there_are(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
+    with pytest.raises(BadInput, match=r"lora_layers is 3, and .* has 2 layers: choose 1 to 2"):
+        loaded(data_lab, tiny_files("llama", "hf"), upper=3)
 
 
 @pytest.mark.parametrize("name", ["gemma", "phi"])
