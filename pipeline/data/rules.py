@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from pipeline.data.numbers import measured
+from pipeline.data.numbers import measured, setting
 
 Results = list[Mapping[str, Any]]
 Rule = Callable[[Results, str], str]
@@ -47,6 +47,22 @@ def higher(results: Results, feature: str) -> str:
     if first == second:
         return "A = B: they are equal"
     return "A > B: A is larger" if first > second else "B > A: B is larger"
+
+
+DECIDING = ("phase_type", "depth", "system_size", "bias")
+"""The settings by which two compared runs can differ; the first one that does is what sets them apart."""
+NEITHER = "neither of them"
+
+
+@rule("leader")
+def leader(results: Results, feature: str) -> str:
+    """Of two runs, the setting of the one with more of the feature: "spt_cluster", "depth 4"."""
+    first, second = (shown(result, feature) for result in results)
+    if first == second:
+        return NEITHER
+    mine, other = (result["params"] for result in (results if first > second else results[::-1]))
+    changed = next(name for name in DECIDING if mine[name] != other[name])
+    return str(mine[changed]) if changed == "phase_type" else f"{changed} {setting(mine[changed])}"
 
 
 @rule("order")

@@ -8,7 +8,7 @@ from random import Random
 from pipeline.data.claims import Run, Words
 from pipeline.data.kinds.base import Case, Draft, Result, kind
 from pipeline.data.regions import PHASES, Region, draw
-from pipeline.data.wordings import listing, pick, settings_text
+from pipeline.data.wordings import pick, settings_text
 
 FEATURES = (
     "entropy_mean",
@@ -28,6 +28,19 @@ FEATURES = (
 """The thirteen features in the lab's order."""
 
 
+GROUPS = {
+    "the fingerprint": FEATURES,
+    "the entropies": FEATURES[:6],
+    "the correlations": ("zz_nearest", "zz_long", "correlation_range", "string_order"),
+    "the local features": ("magnetization", "transverse", "operator_spread"),
+}
+"""Features that can be asked for by one name."""
+SINGLE = "one feature"
+SHARES = {SINGLE: 5, "the entropies": 5, "the correlations": 3, "the local features": 3, "the fingerprint": 4}
+"""How often each is asked for, of twenty. Groups teach the most numbers a token, single features that a number follows
+from the run's place alone."""
+
+
 def place(words: Words, run: Run) -> str:
     """What the numbers that follow depend on: repeated before them, it is where a small model looks them up.
 
@@ -40,19 +53,25 @@ def place(words: Words, run: Run) -> str:
 
 @kind("numeric")
 class NumericKind:
-    """One feature, three of them, or the whole fingerprint: the run's place, then `name value` in the lab's order."""
+    """One feature, a group of them or the whole fingerprint: the run's place, then `name value`.
+
+    The features of a group come in any order, so that none is learned from its neighbours alone.
+    """
 
     name: str
 
     def plan(self, rng: Random, region: Region, index: int) -> Case:
-        params = draw(rng, region, PHASES[index % len(PHASES)], biased=rng.random() < 0.3)
-        count = rng.choice((1, 1, 3, len(FEATURES)))
-        chosen = sorted(rng.sample(FEATURES, count), key=FEATURES.index)
-        return Case([Run("run_phase", params)], {"features": chosen})
+        asked = rng.choices(list(SHARES), list(SHARES.values()))[0]
+        chosen = [rng.choice(FEATURES)] if asked == SINGLE else list(GROUPS[asked])
+        if len(chosen) < len(FEATURES):
+            rng.shuffle(chosen)
+        likely = 1.0 if chosen[0] == "magnetization" else 0.3
+        params = draw(rng, region, PHASES[index % len(PHASES)], biased=rng.random() < likely)
+        return Case([Run("run_phase", params)], {"asked": chosen[0] if asked == SINGLE else asked, "features": chosen})
 
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
-        run, result, chosen = case.runs[0], results[0], case.choice["features"]
-        asked = "the fingerprint" if len(chosen) == len(FEATURES) else listing(chosen)
+        run, result, choice = case.runs[0], results[0], case.choice
         where = place(words, run)
-        numbers = ", ".join(f"{name} {words.number(run, result, f'features.{name}')}" for name in chosen)
-        return Draft(pick(rng, "numeric", features=asked, settings=settings_text(run.params)), f"{where}: {numbers}.")
+        numbers = ", ".join(f"{name} {words.number(run, result, f'features.{name}')}" for name in choice["features"])
+        settings = settings_text(run.params)
+        return Draft(pick(rng, "numeric", features=choice["asked"], settings=settings), f"{where}: {numbers}.")
