@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.data.glossary import Entry, by_key
-from pipeline.data.numbers import HALF_STEP, measured, setting
-from pipeline.data.rules import RULES
+from pipeline.data.numbers import HALF_STEP, foretold, half_step, measured, setting
+from pipeline.data.rules import RULES, is_of_the_seed
 from pipeline.data.tool_line import read_tool_line
 from simulator.errors import SimulatorError
 
@@ -71,6 +71,16 @@ class Words:
         """A measured value of `run`, rounded by the rule."""
         text = measured(quantity(result, path))
         claim = {"quantity": path, **run.as_dict(), "value": float(text), "tolerance": HALF_STEP, "text": text}
+        self._add(claim)
+        return text
+
+    def foretold(self, run: Run, result: Mapping[str, Any], feature: str) -> str:
+        """A feature of `run` in the steps in which it can be foretold, or that it depends on the seed."""
+        if is_of_the_seed(str(run.params["phase_type"]), feature):
+            return self.verdict("seed", [(run, result)], feature)
+        path = f"features.{feature}"
+        text = foretold(feature, quantity(result, path))
+        claim = {"quantity": path, **run.as_dict(), "value": float(text), "tolerance": half_step(feature), "text": text}
         self._add(claim)
         return text
 

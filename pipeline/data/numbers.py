@@ -3,6 +3,9 @@
 A measured value has nine decimals (the simulator rounds it before it is stored). In text it
 has exactly two: 0.6 reads "0.60". Counts and settings (sizes, depths, seeds) keep their own digits;
 settings that are fractions (bias) drop trailing zeros: 0.65, 0.5, 1.
+
+A value that is foretold from the settings alone is given in steps of its feature (`STEPS`), each at most a fifth of
+the feature's scale: what a finer digit says hangs on the seed, and nobody can foretell it.
 """
 
 from __future__ import annotations
@@ -14,6 +17,23 @@ DECIMALS = 2
 HALF_STEP = 0.5 * 10**-DECIMALS
 """What rounding can take from a value: the tolerance of a claim, a float's last bit aside."""
 
+STEPS = {
+    "entropy_mean": "0.2",
+    "entropy_max": "0.2",
+    "entropy_final": "0.2",
+    "entropy_slope": "0.05",
+    "entropy_per_site": "0.02",
+    "entropy_flatness": "0.05",
+    "magnetization": "0.05",
+    "transverse": "0.05",
+    "zz_nearest": "0.05",
+    "zz_long": "0.05",
+    "correlation_range": "1",
+    "string_order": "0.05",
+    "operator_spread": "0.02",
+}
+"""In what steps a feature is foretold, in its own unit."""
+
 _CENT = Decimal(1).scaleb(-DECIMALS)
 NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w|-[a-z])")
 """A number that stands by itself: not the 2 of `Jarvis-2v`, not a part of `k1`."""
@@ -23,6 +43,18 @@ def measured(value: float) -> str:
     """`value` as outputs show it: "0.60", "-1.25", "12.00"."""
     text = str(Decimal(repr(float(value))).quantize(_CENT, rounding=ROUND_HALF_EVEN))
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+
+
+def foretold(feature: str, value: float) -> str:
+    """`value` in steps of its feature: "0.65", "1.4", "3". Half a step goes to the even one."""
+    step = Decimal(STEPS[feature])
+    text = str((Decimal(repr(float(value))) / step).quantize(Decimal(1), rounding=ROUND_HALF_EVEN) * step)
+    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+
+
+def half_step(feature: str) -> float:
+    """What foretelling in steps can take from a value."""
+    return float(STEPS[feature]) / 2
 
 
 def setting(value: float) -> str:

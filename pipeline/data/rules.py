@@ -65,6 +65,23 @@ def leader(results: Results, feature: str) -> str:
     return str(mine[changed]) if changed == "phase_type" else f"{changed} {setting(mine[changed])}"
 
 
+OF_THE_SEED = frozenset(("entropy_mean", "entropy_max", "entropy_final", "entropy_slope", "operator_spread"))
+"""Features of pseudorandom runs that the drawn gates decide: about half of the runs with the same settings lie further
+from the middle one than a right answer may."""
+BY_SEED = "depends on the seed"
+
+
+def is_of_the_seed(phase_type: str, feature: str) -> bool:
+    """Whether the settings without the seed leave the feature open."""
+    return phase_type == "pseudorandom" and feature in OF_THE_SEED
+
+
+@rule("seed")
+def seed(results: Results, feature: str) -> str:
+    """Whether a feature of a run can be foretold from its settings without the seed."""
+    return BY_SEED if is_of_the_seed(str(results[0]["phase_type"]), feature) else "follows from the settings"
+
+
 @rule("order")
 def order(results: Results, feature: str) -> str:
     """The runs' phase types from the largest feature to the smallest; "=" between what shows the same."""

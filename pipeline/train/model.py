@@ -59,7 +59,7 @@ def add_adapters(
 ) -> Any:
     """A peft model with fresh adapters (float32) on the chosen linear layers of the `upper` last blocks (None: of all).
 
-    Raises BadInput for linear layers or a number of blocks that the base does not have.
+    Raises BadInput for linear layers that the base does not have.
     """
     import torch
     from peft import LoraConfig, get_peft_model
@@ -75,8 +75,6 @@ def add_adapters(
             f"target_modules names {', '.join(unknown)}, which {base.name} does not have: use {', '.join(kinds)}"
         )
     blocks = int(model.config.num_hidden_layers)
-    if upper is not None and upper > blocks:
-        raise BadInput(f"lora_layers is {upper}, and {base.name} has {blocks} layers: choose 1 to {blocks}")
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,

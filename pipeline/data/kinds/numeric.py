@@ -30,13 +30,19 @@ FEATURES = (
 
 GROUPS = {
     "the fingerprint": FEATURES,
-    "the entropies": FEATURES[:6],
-    "the correlations": ("zz_nearest", "zz_long", "correlation_range", "string_order"),
-    "the local features": ("magnetization", "transverse", "operator_spread"),
+    "the set of entropies": FEATURES[:6],
+    "the set of correlations": ("zz_nearest", "zz_long", "correlation_range", "string_order"),
+    "the set of local features": ("magnetization", "transverse", "operator_spread"),
 }
 """Features that can be asked for by one name."""
 SINGLE = "one feature"
-SHARES = {SINGLE: 5, "the entropies": 5, "the correlations": 3, "the local features": 3, "the fingerprint": 4}
+SHARES = {
+    SINGLE: 8,
+    "the set of entropies": 4,
+    "the set of correlations": 3,
+    "the set of local features": 3,
+    "the fingerprint": 2,
+}
 """How often each is asked for, of twenty. Groups teach the most numbers a token, single features that a number follows
 from the run's place alone."""
 
@@ -53,7 +59,9 @@ def place(words: Words, run: Run) -> str:
 
 @kind("numeric")
 class NumericKind:
-    """One feature, a group of them or the whole fingerprint: the run's place, then `name value`.
+    """One feature, a group of them or the whole fingerprint: the run's place, then `name value`, each.
+
+    What the seed decides is said to depend on it: a number would be a guess.
 
     The features of a group come in any order, so that none is learned from its neighbours alone.
     """
@@ -72,6 +80,6 @@ class NumericKind:
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         run, result, choice = case.runs[0], results[0], case.choice
         where = place(words, run)
-        numbers = ", ".join(f"{name} {words.number(run, result, f'features.{name}')}" for name in choice["features"])
+        numbers = ", ".join(f"{name} {words.foretold(run, result, name)}" for name in choice["features"])
         settings = settings_text(run.params)
         return Draft(pick(rng, "numeric", features=choice["asked"], settings=settings), f"{where}: {numbers}.")

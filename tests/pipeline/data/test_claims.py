@@ -1,20 +1,24 @@
 """Every number and verdict of every kind is a claim that the simulator confirms; `data check` finds what is wrong."""
 
 import json
+import statistics
 from pathlib import Path
 
 import pytest
 
+import simulator
 from pipeline.data.check import check_samples, run, uncovered
 from pipeline.data.duplicates import Seen
 from pipeline.data.kinds import KINDS
 from pipeline.data.line import Sample, parse
-from pipeline.data.numbers import measured, numbers_in
+from pipeline.data.numbers import foretold, half_step, measured, numbers_in
 from pipeline.data.params import CheckParams
-from pipeline.data.regions import REGIONS
+from pipeline.data.regions import DEPTHS, PHASES, REGIONS, SIZES
+from pipeline.data.rules import is_of_the_seed
 from pipeline.data.samples import make
 from pipeline.data.source import InProcess
 from pipeline.errors import DataError
+from pipeline.evaluate.graders.numeric import tolerance
 from pipeline.lab import Lab
 from simulator.events import last_result
 
@@ -76,6 +80,41 @@ def test_swapped_numbers_and_a_flipped_verdict_are_found() -> None:
     assert [failure.claim for failure in found] == ["verdict.higher"]
 
 
+def within_tolerance(phase: str, seeds: int = 12) -> dict[str, float]:
+    """For each feature, the share of runs that the middle one of their size and depth foretells well enough."""
+    model = simulator.EXPERIMENTS["run_phase"].params
+    places = [{"phase_type": phase, "system_size": size, "depth": depth} for size in SIZES for depth in DEPTHS]
+    runs = [simulator.validate(model, {**place, "seed": seed}) for place in places for seed in range(seeds)]
+    found = [result["features"] for result in simulator.run_many(runs)]
+    shares = {}
+    for name in simulator.FEATURE_NAMES:
+        near = 0
+        for start in range(0, len(found), seeds):
+            values = [features[name] for features in found[start : start + seeds]]
+            near += sum(abs(value - statistics.median(values)) <= tolerance(name) for value in values)
+        shares[name] = near / len(found)
+    return shares
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_what_is_said_to_depend_on_the_seed_does(phase: str) -> None:
+    for feature, share in within_tolerance(phase).items():
+        assert is_of_the_seed(phase, feature) == (share < 0.6), (feature, share)
+
+
+def test_a_comparison_names_the_setting_that_wins() -> None:
+    for sample in some("comparison", 30):
+        runs, answer = sample.meta["params"]["runs"], sample.output
+        feature = next(claim["feature"] for claim in sample.meta["claims"] if claim["quantity"] == "verdict.leader")
+        if "equal" in answer:
+            assert "larger with neither of them. A = B" in answer
+            continue
+        winner = runs["AB".index(answer.split(f"{feature} is larger with ")[1].split(". ")[1][0])]["params"]
+        told = answer.split(f"{feature} is larger with ")[1].split(". ")[0]
+        name, _, value = told.rpartition(" ")
+        assert str(winner[name or "phase_type"]) in (value, f"{float(value) if name == 'bias' else value}")
+
+
 @pytest.mark.parametrize(
     "claim",
     [
@@ -107,6 +146,30 @@ def test_a_missing_file(tmp_path: Path) -> None:
 )
 def test_the_rounding_rule(value: float, text: str) -> None:
     assert measured(value) == text
+
+
+@pytest.mark.parametrize(
+    "feature, value, text",
+    [
+        ("transverse", 0.62, "0.60"),
+        ("transverse", 0.63, "0.65"),
+        ("magnetization", -0.02, "0.00"),
+        ("magnetization", -0.976, "-1.00"),
+        ("entropy_max", 1.3, "1.2"),
+        ("entropy_max", 1.31, "1.4"),
+        ("correlation_range", 3.4, "3"),
+        ("operator_spread", 0.009, "0.00"),
+        ("operator_spread", 0.03, "0.04"),
+    ],
+)
+def test_what_is_foretold_comes_in_steps(feature: str, value: float, text: str) -> None:
+    assert foretold(feature, value) == text
+
+
+@pytest.mark.parametrize("feature", simulator.FEATURE_NAMES)
+def test_a_foretold_value_is_a_right_answer(feature: str) -> None:
+    assert 2 * half_step(feature) <= simulator.FEATURE_SCALES[feature] / 5
+    assert half_step(feature) < tolerance(feature)
 
 
 def test_numbers_are_found_only_where_they_stand_alone() -> None:

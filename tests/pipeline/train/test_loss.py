@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from pipeline.bases import locate
-from pipeline.errors import BadInput
 from pipeline.lab import Lab
 from pipeline.train.batches import Batch, collate
 from pipeline.train.forward import SharedPrefixLoss
@@ -139,9 +138,9 @@ def test_states_beyond_the_bound_are_computed_anew(data_lab: Lab, tiny_files: Ca
     assert once.item() == twice.item()
 
 
-def test_more_upper_layers_than_there_are(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
-    with pytest.raises(BadInput, match=r"lora_layers is 3, and .* has 2 layers: choose 1 to 2"):
-        loaded(data_lab, tiny_files("llama", "hf"), upper=3)
+def test_more_upper_layers_than_there_are_means_all(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
+    every = trainable(loaded(data_lab, tiny_files("llama", "hf"))[0])
+    assert trainable(loaded(data_lab, tiny_files("llama", "hf"), upper=3)[0]).keys() == every.keys()
 
 
 @pytest.mark.parametrize("name", ["gemma", "phi"])
