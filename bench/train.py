@@ -1,5 +1,8 @@
 """Training speed against trl's SFTTrainer: `python bench/train.py [--steps 12] [--rounds 2] [--batch 8]`.
 
+`--layers 15 --lines 32` trains our side as the smollm2 recipe does, adapters on the upper half of the layers, over several
+epochs of 32 lines; trl trains on the same lines with adapters on all layers.
+
 Same base, data, rank, batch, optimizer, rate and precision; the sides take turns in processes of their own, and the
 clock runs inside the steps alone (no start, no validation). trl is installed from PyPI into a folder of its own,
 without its dependencies, which are here already. After the last round both adapters are measured on one held-out
@@ -21,7 +24,7 @@ from pathlib import Path
 # This folder has a simulator.py of its own: the packages of the repository come first.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from bench.train_profile import profile  # noqa: E402
-from bench.train_setup import ALPHA, RANK, cache, parts, prepare, values  # noqa: E402
+from bench.train_setup import ALPHA, RANK, cache, lines, parts, prepare, values  # noqa: E402
 
 
 def main() -> None:
@@ -40,6 +43,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--layers", type=int, help="our side: adapters on so many of the uppermost layers")
+    parser.add_argument("--lines", type=int, help="train on so many lines, several times where the steps are more")
     parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
     parser.add_argument(
         "--no-checkpointing", action="store_true", help="trl without its default gradient checkpointing"
@@ -51,7 +56,9 @@ def arguments() -> argparse.Namespace:
 def compare(options: argparse.Namespace) -> None:
     """Runs the rounds and prints the table."""
     lab = prepare()
-    print(f"{options.steps} steps of {options.batch} samples, {options.rounds} rounds, {options.precision}, {lab.data}")
+    data = lines(lab, options)
+    upper = f", ours on the upper {options.layers} layers" if options.layers else ""
+    print(f"{options.steps} steps of {options.batch} samples, {options.rounds} rounds, {options.precision}, {data}{upper}")
     speeds: dict[str, list[float]] = {"ours": [], "trl": []}
     for _ in range(options.rounds):
         for side, reached in speeds.items():
@@ -76,6 +83,7 @@ def child(side: str, options: argparse.Namespace) -> dict:
     from pipeline.train.stage import _environment
 
     given = [f"--steps={options.steps}", f"--batch={options.batch}", f"--precision={options.precision}"]
+    given += [f"--{name}={value}" for name in ("layers", "lines") if (value := getattr(options, name))]
     given += ["--no-checkpointing"] if options.no_checkpointing else []
     environment = _environment() if side in ("ours", "profile") else dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent.parent), str(cache() / "trl")])
@@ -96,12 +104,15 @@ def ours(options: argparse.Namespace) -> None:
 
     lab, peak = Lab(cache() / "lab"), [0.0]
     params = TrainParams(
-        recipe="smollm2",
+        recipe="guide",
+        base="smollm2",
         evals_per_epoch=0,
         num_train_epochs=1000,
         warmup_ratio=0.0,
         lora_r=RANK,
         lora_alpha=ALPHA,
+        lora_layers=options.layers,
+        data=str(lines(lab, options)),
         precision=options.precision,
         out=str(cache() / "adapter-ours"),
         **values(options),
@@ -130,7 +141,7 @@ def theirs(options: argparse.Namespace) -> None:
     from pipeline.train.model import load_model
     from pipeline.train.samples import messages_of, read_lines
 
-    rows = [messages_of(sample, system) for sample in read_lines(lab.data)]
+    rows = [messages_of(sample, system) for sample in read_lines(lines(lab, options))]
     data = Dataset.from_list([{"prompt": row[:-1], "completion": row[-1:]} for row in rows])
     dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
     config = SFTConfig(

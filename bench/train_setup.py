@@ -36,6 +36,16 @@ def prepare():
     return lab
 
 
+def lines(lab, options: argparse.Namespace) -> Path:
+    """The file to train on: the guide's samples, or the first `--lines` of them."""
+    if not options.lines:
+        return lab.data
+    path = cache() / f"first-{options.lines}.jsonl"
+    kept = lab.data.read_text(encoding="utf-8").splitlines(keepends=True)[: options.lines]
+    path.write_text("".join(kept), encoding="utf-8")
+    return path
+
+
 def parts():
     """(lab, base, tokenizer, system prompt)."""
     from pipeline.bases import locate

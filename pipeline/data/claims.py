@@ -16,7 +16,6 @@ Every number and every verdict of an output is one claim:
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -130,9 +129,20 @@ class Words:
 
 def find_alone(text: str, output: str, start: int = 0) -> tuple[int, int] | None:
     """Where `text` stands in `output` from `start` on, not as a part of a longer word or number."""
-    pattern = re.compile(rf"(?<![\w.-]){re.escape(text)}(?!\w|\.\d)")
-    match = pattern.search(output, start)
-    return match.span() if match else None
+    place = output.find(text, start)
+    while place >= 0:
+        end = place + len(text)
+        decimals = output[end : end + 1] == "." and output[end + 1 : end + 2].isdecimal()
+        inside = _goes_on(output[place - 1 : place], ".-") or _goes_on(output[end : end + 1])
+        if not inside and not decimals:
+            return place, end
+        place = output.find(text, place + 1)
+    return None
+
+
+def _goes_on(character: str, also: str = "") -> bool:
+    """Whether a word or number goes on through this character (or, where it is empty, text ends)."""
+    return bool(character) and (character.isalnum() or character == "_" or character in also)
 
 
 def runs_of(claim: Claim) -> list[Run]:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from pipeline.train.attention import Attention, Heads, Rotary
 from pipeline.train.batches import Batch
+from pipeline.train.memory import free, is_out_of_memory
 from pipeline.train.projection import Projection
 from pipeline.train.trunk import Trunk
 
@@ -84,15 +85,20 @@ class FusedLoss(nn.Module):
 
     @torch.no_grad()
     def compute(self, batch: Batch, with_gradients: bool) -> tuple[Tensor, dict[int, Tensor]]:
-        """(summed loss, gradient of each adapter by `id`); no gradients without `with_gradients`."""
+        """(summed loss, gradient of each adapter by `id`); no gradients without `with_gradients`.
+
+        Where memory runs out, the states kept from former epochs go first.
+        """
         try:
             return self._compute(batch, with_gradients)
-        except (RuntimeError, MemoryError):
-            self.trunk.drop()
-            raise
+        except (RuntimeError, MemoryError) as error:
+            if not (is_out_of_memory(error) and self.trunk.drop()):
+                raise
         finally:
             for layer in self.layers:  # where memory ran out half-way, this gives back what was kept
                 layer.kept = ()
+        free()
+        return self.compute(batch, with_gradients)
 
     def _compute(self, batch: Batch, with_gradients: bool) -> tuple[Tensor, dict[int, Tensor]]:
         prefix, (samples, width) = len(batch.prefix), batch.ids.shape

@@ -74,19 +74,23 @@ def add_adapters(
         raise BadInput(
             f"target_modules names {', '.join(unknown)}, which {base.name} does not have: use {', '.join(kinds)}"
         )
-    blocks = int(model.config.num_hidden_layers)
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
         target_modules=wanted,
         exclude_modules=["lm_head", "output"],
-        layers_to_transform=list(range(blocks - upper, blocks)) if upper is not None and upper < blocks else None,
+        layers_to_transform=None if upper is None else _uppermost(int(model.config.num_hidden_layers), upper),
         bias="none",
         task_type="CAUSAL_LM",
         base_model_name_or_path=base.entry.hf_id if base.entry else base.name,
     )
     return get_peft_model(model, config)
+
+
+def _uppermost(blocks: int, upper: int) -> list[int] | None:
+    """The numbers of the `upper` last of so many blocks; None where that is all of them."""
+    return list(range(blocks - upper, blocks)) if upper < blocks else None
 
 
 def trainable(model: nn.Module) -> dict[str, torch.nn.Parameter]:

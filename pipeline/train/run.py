@@ -56,6 +56,8 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
     job.state.identity = identity
     if micro:
         job.state.micro = min(micro, job.state.micro)
+    if (micro or params.memory_limit_mb) and isinstance(job.loss, FusedLoss):
+        job.loss.trunk.drop()  # memory is short: nothing is kept from epoch to epoch
     if params.memory_limit_mb:
         yield Note(f"{resident_megabytes():.0f} MB in use, {params.memory_limit_mb} allowed")
         limit(params.memory_limit_mb, job.accelerator.device)
@@ -101,7 +103,7 @@ def _identity(base: Base, data: Path, held: Path | None, recipe: Recipe, seed: i
 
     if not data.is_file():
         raise DataError(f"{data} is not there: run `benlab generate` first, or name a file with --data")
-    fixed = recipe.model_dump(exclude={"checkpoint_seconds"})
+    fixed = recipe.model_dump(exclude={"checkpoint_seconds"}, exclude_none=True)
     settings = hashlib.sha256(repr(sorted(fixed.items())).encode()).hexdigest()
     return {
         "base_sha256": base.sha256,

@@ -1,7 +1,7 @@
 """The frozen layers below the first adapter. What they make of a sample never changes: it is computed once and kept.
 
 From the second epoch on a batch costs the upper layers alone. A sample's states do not depend on the batch that it
-stands in, since attention is causal and every sample follows the same prefix.
+stands in, since attention is causal and every sample of a set follows the same prefix.
 """
 
 from __future__ import annotations
@@ -13,48 +13,59 @@ from torch import Tensor
 from pipeline.train.batches import Batch
 
 MOST_BYTES = 1_000_000_000
-"""States beyond it are computed anew each time."""
+"""Sets whose states take more keep none: of a batch that is kept in part, nothing is saved."""
 
 
 class Trunk:
-    """Embedding and frozen layers: a batch → its states (rows × width), as the first layer with adapters reads them.
-
-    `run(ids)` computes them. With `keeps` they are kept sample by sample; `drop` gives that memory back for good.
-    """
+    """States of prefixes and samples (tokens × width) as the first layer with adapters reads them."""
 
     def __init__(self, keeps: bool, most_bytes: int = MOST_BYTES) -> None:
         self._keeps = keeps
         self._left = most_bytes
-        self._prefix: Tensor | None = None
-        self._samples: dict[bytes, Tensor] = {}
+        self._kept: dict[tuple[bytes, bytes], Tensor] = {}
 
     def states(self, batch: Batch, run: Callable[[], Tensor]) -> Tensor:
-        """The states of the batch; padding holds zeros or whatever `run` makes of it, and nothing reads it."""
+        """The states of the batch (rows × width), from what was kept where all of it was, else by `run`.
+
+        Padding holds zeros or whatever `run` makes of it: nothing reads it.
+        """
         if not self._keeps:
             return run()
-        width = batch.ids.shape[1]
-        keys = [row[:length].numpy().tobytes() for row, length in zip(batch.ids, batch.lengths, strict=True)]
-        if self._prefix is not None and all(key in self._samples for key in keys):
-            x = self._prefix.new_zeros(len(batch.prefix) + len(keys) * width, self._prefix.shape[1])
-            x[: len(batch.prefix)] = self._prefix
-            for i, key in enumerate(keys):
-                start = len(batch.prefix) + i * width
-                x[start : start + batch.lengths[i]] = self._samples[key]
+        places = _places(batch)
+        if all(key in self._kept for key, _ in places):
+            width = batch.ids.shape[1]
+            first = self._kept[places[0][0]]
+            x = first.new_zeros(len(batch.prefix) + len(batch.lengths) * width, first.shape[1])
+            for key, rows in places:
+                x[rows] = self._kept[key]
             return x
         x = run()
-        if self._prefix is None:
-            self._prefix = x[: len(batch.prefix)].clone()
-        for i, key in enumerate(keys):
-            self._keep(key, x[len(batch.prefix) + i * width :][: batch.lengths[i]])
+        for key, rows in places:
+            self._keep(key, x[rows])
         return x
 
-    def drop(self) -> None:
-        """Forgets all states and keeps none from now on: the memory is needed."""
-        self._keeps, self._prefix = False, None
-        self._samples.clear()
+    def drop(self) -> bool:
+        """Forgets all states and keeps none from now on; whether that freed anything."""
+        held, self._keeps = bool(self._kept), False
+        self._kept.clear()
+        return held
 
-    def _keep(self, key: bytes, states: Tensor) -> None:
-        size = states.numel() * states.element_size()
-        if key not in self._samples and size <= self._left:
-            self._samples[key] = states.clone()
-            self._left -= size
+    def _keep(self, key: tuple[bytes, bytes], states: Tensor) -> None:
+        if not self._keeps or key in self._kept:
+            return
+        self._left -= states.numel() * states.element_size()
+        if self._left < 0:
+            self.drop()
+        else:
+            self._kept[key] = states.clone()
+
+
+def _places(batch: Batch) -> list[tuple[tuple[bytes, bytes], slice]]:
+    """(key, rows) of the prefix and of each sample: which tokens they are, behind which prefix."""
+    size, width = len(batch.prefix), batch.ids.shape[1]
+    before = repr(batch.prefix).encode()
+    places = [((before, b""), slice(0, size))]
+    for i, length in enumerate(batch.lengths):
+        start = size + i * width
+        places.append(((before, batch.ids[i, :length].numpy().tobytes()), slice(start, start + length)))
+    return places

@@ -44,7 +44,7 @@ class Ordering:
         prompt = rng.choice(wordings()["ranking"]).format(feature=feature, rest=rest_text(params))
         runs = [Run("run_phase", {**params, "phase_type": phase}) for phase in PHASES]
         return Question(
-            self.name, region.name, prompt, runs, feature=feature, facts={"form": "ranking"}, max_tokens=200
+            self.name, region.name, prompt, runs, feature=feature, facts={"form": "ranking"}, max_tokens=128
         )
 
     def finish(self, question: Question) -> Question | None:

@@ -130,12 +130,42 @@ def test_adapters_on_the_upper_layers_leave_the_lower_ones_computed_once(
     assert_same(wanted[0][2], gradients(model, fused(batch)))
 
 
-def test_states_beyond_the_bound_are_computed_anew(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
+def test_two_sets_with_other_prefixes_share_no_states(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
+    model, batch = loaded(data_lab, tiny_files("llama", "hf"), upper=1)
+    prefixes = (batch.prefix, batch.prefix[:-2], [*batch.prefix[:-1], 7], [])
+    batches = [Batch(prefix, batch.ids, batch.lengths, batch.answers) for prefix in prefixes]
+    wanted = [plain(model, one).item() for one in batches]
+    fused = FusedLoss(model, torch.float32)
+    for _ in range(2):
+        assert [fused(one).item() for one in batches] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_states_that_do_not_fit_are_not_kept(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
     model, batch = loaded(data_lab, tiny_files("llama", "hf"), upper=1)
     fused = FusedLoss(model, torch.float32)
     fused.trunk = Trunk(keeps=True, most_bytes=4 * 64 * max(batch.lengths))
     once, twice = fused(batch), fused(batch)
     assert once.item() == twice.item()
+    assert not fused.trunk.drop()
+
+
+def test_where_memory_runs_out_the_kept_states_go_first(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
+    model, batch = loaded(data_lab, tiny_files("llama", "hf"), upper=1)
+    fused = FusedLoss(model, torch.float32)
+    wanted, head = fused(batch).item(), fused._head
+    calls = []
+
+    def starved(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return head(*arguments)
+
+    fused._head = starved
+    assert fused(batch).item() == pytest.approx(wanted, rel=1e-6) and len(calls) == 2
+    calls.clear()
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        fused(batch)
 
 
 def test_more_upper_layers_than_there_are_means_all(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
