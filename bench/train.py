@@ -1,7 +1,7 @@
 """Training speed against trl's SFTTrainer: `python bench/train.py [--steps 12] [--rounds 2] [--batch 8]`.
 
-`--layers 15 --lines 32` trains our side as the smollm2 recipe does, adapters on the upper half of the layers, over several
-epochs of 32 lines; trl trains on the same lines with adapters on all layers.
+`--layers 15 --lines 32` trains our side as the smollm2 recipe does, adapters on the upper half of the layers, over
+several epochs of 32 lines; trl trains on the same lines with adapters on all layers.
 
 Same base, data, rank, batch, optimizer, rate and precision; the sides take turns in processes of their own, and the
 clock runs inside the steps alone (no start, no validation). trl is installed from PyPI into a folder of its own,
@@ -58,7 +58,9 @@ def compare(options: argparse.Namespace) -> None:
     lab = prepare()
     data = lines(lab, options)
     upper = f", ours on the upper {options.layers} layers" if options.layers else ""
-    print(f"{options.steps} steps of {options.batch} samples, {options.rounds} rounds, {options.precision}, {data}{upper}")
+    print(
+        f"{options.steps} steps of {options.batch} samples, {options.rounds} rounds, {options.precision}, {data}{upper}"
+    )
     speeds: dict[str, list[float]] = {"ours": [], "trl": []}
     for _ in range(options.rounds):
         for side, reached in speeds.items():

@@ -77,7 +77,7 @@ class HeadlessContext:
 
     async def job(self, kind: str, params: BaseModel | Mapping[str, Any]) -> Value:
         """The stage in a child process; a cancel of this task ends the child too."""
-        values = params.model_dump(mode="json") if isinstance(params, BaseModel) else dict(params)
+        values = params.model_dump(mode="json", exclude_unset=True) if isinstance(params, BaseModel) else dict(params)
         job = jobs.start(self.lab, kind, values)
         try:
             async for event in jobs.follow(job):

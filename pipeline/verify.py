@@ -2,7 +2,7 @@
 
 A number belongs to the last feature (or TRI) named before it, and to the last run named before it: by its id or by
 its phase; else to the run shown last. It is right where it equals the simulator's value as rounded to the decimals
-that the answer gives.
+that the answer gives, or in the steps in which the data foretells that feature.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import simulator
+from pipeline.data.numbers import STEPS, foretold
 from simulator.errors import SimulatorError
 
 _NUMBER = r"(?<![\w.])[-−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])"
@@ -58,7 +59,8 @@ def check_answer(answer: str, known: Sequence[Mapping[str, Any]]) -> list[Check]
             truth = _value(run, quantity)
             if truth is not None:
                 text = match["number"]
-                found.append(Check(quantity, text, truth, _equal(text, truth), str(run.get("experiment_id", ""))))
+                right = _equal(text, truth) or text.replace("−", "-") == _in_steps(quantity, truth)
+                found.append(Check(quantity, text, truth, right, str(run.get("experiment_id", ""))))
             quantity = ""
     return list(dict.fromkeys(found))[:MOST_CHECKS]
 
@@ -117,6 +119,11 @@ def _value(run: Mapping[str, Any], quantity: str) -> float | None:
     else:
         value = (run.get("features") or run.get("forward_features") or {}).get(quantity)
     return float(value) if isinstance(value, int | float) else None
+
+
+def _in_steps(quantity: str, truth: float) -> str:
+    """The value as the training data foretells it; "" for what it does not."""
+    return foretold(quantity, truth) if quantity in STEPS else ""
 
 
 def _equal(text: str, truth: float) -> bool:

@@ -60,7 +60,7 @@ class ConsoleContext:
 
     async def job(self, kind: str, params: BaseModel | Mapping[str, Any]) -> Value:
         """The stage in a child process that outlives the console; its card stands here and in the lab pane."""
-        values = dict(params) if isinstance(params, Mapping) else params.model_dump(mode="json")
+        values = dict(params) if isinstance(params, Mapping) else params.model_dump(mode="json", exclude_unset=True)
         view = self.screen.jobs.start(kind, values)
         await self.screen.show_job(view)
         try:

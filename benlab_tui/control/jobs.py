@@ -117,12 +117,13 @@ class Jobs:
 
 def pause(lab: Lab, view: JobView) -> str:
     """Lets a training pause between two batches, or go on; says which. A checkpoint is written first."""
-    from pipeline.train.control import set_pause
+    from pipeline.train.control import is_paused, set_pause
 
-    if view.kind != "train" or view.state != "running":
+    if view.kind not in ("train", "loop") or view.state != "running":
         return f"{view.kind} is {view.state}: only a running training can pause"
-    view.paused = not view.paused
-    set_pause(lab.runs / view.id, view.paused)
+    folder = lab.runs / view.id
+    view.paused = not is_paused(folder)
+    set_pause(folder, view.paused)
     return "it pauses after this batch: p goes on" if view.paused else "going on"
 
 

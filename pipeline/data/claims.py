@@ -169,10 +169,14 @@ def verify(claim: Claim, results: list[Mapping[str, Any]]) -> str | None:
         return None if text == claim["text"] else text
     if name.startswith("param."):
         value = quantity(runs_of(claim)[0].params, name.removeprefix("param."))
-        return None if value == claim["value"] else str(value)
+        text = value if isinstance(value, str) else setting(value)
+        return None if value == claim["value"] and text == claim["text"] else str(value)
     value = quantity(results[0], name)
     if not isinstance(value, int | float):
         return f"{value!r}, which is no number"
+    widest = max(HALF_STEP, half_step(name.removeprefix("features.")))
+    if float(claim["tolerance"]) > widest + MARGIN:
+        return f"a tolerance of {claim['tolerance']}, and {widest} is the widest"
     right = abs(float(value) - float(claim["value"])) <= float(claim["tolerance"]) + MARGIN
     return None if right and float(claim["text"]) == float(claim["value"]) else measured(value)
 

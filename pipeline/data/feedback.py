@@ -25,6 +25,8 @@ from simulator.sqlite import in_words, migrate, open_database
 
 Verdict = Literal["accept", "correct", "reject"]
 VERDICTS: tuple[Verdict, ...] = ("accept", "correct", "reject")
+CHAT = "chat"
+"""The kind of a sample that was a chat turn."""
 _STEPS = [
     """
     CREATE TABLE feedback (
@@ -95,10 +97,15 @@ def accepted(lab: Lab) -> list[Sample]:
     return [_sample(turn) for turn in judged(lab) if turn.verdict != "reject"]
 
 
+def is_turn(sample: Sample) -> bool:
+    """Whether the sample is a judged chat turn of a lab."""
+    return sample.meta.get("kind") == CHAT and "message" in (sample.meta.get("provenance") or {})
+
+
 def _sample(turn: Turn) -> Sample:
     where = {"session": turn.session_id, "message": turn.message_id, "model": turn.model, "judged": turn.created}
     meta = {
-        "kind": "chat",
+        "kind": CHAT,
         "params": {},
         "experiment_ids": [],
         "claims": [],

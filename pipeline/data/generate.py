@@ -12,7 +12,7 @@ from random import Random
 
 import simulator
 from pipeline.data.duplicates import Seen
-from pipeline.data.feedback import accepted
+from pipeline.data.feedback import accepted, is_turn
 from pipeline.data.line import Sample
 from pipeline.data.params import GenerateParams
 from pipeline.data.paths import out_path, validation_path
@@ -49,7 +49,7 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
     wanted = counts(params)
     out = out_path(lab, params.out)
     parts = _Parts()
-    kept = _keep(out, parts) if params.append else 0
+    kept = _keep(out, parts, judged=params.feedback and lab.database.exists()) if params.append else 0
     yield from _own_lines(lab, params, parts)
     source: Source = OverApi(params.api, os.environ.get("BENLAB_API_TOKEN")) if params.api else InProcess()
     try:
@@ -85,7 +85,7 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
     )
 
 
-def _keep(out: Path, parts: _Parts) -> int:
+def _keep(out: Path, parts: _Parts, judged: bool) -> int:
     """Takes over the data set that is there, for --append; returns its number of training lines."""
     if not out.exists():
         return 0
@@ -100,7 +100,8 @@ def _keep(out: Path, parts: _Parts) -> int:
         good, bad = read_good(path)
         if bad:
             raise DataError(f"{bad[0]}: mend or remove that line before you append; nothing was changed")
-        target += [sample for sample in good if parts.seen.take(sample)]
+        # Judged chat turns come from lab.db again, by what is said of them now.
+        target += [sample for sample in good if not (judged and is_turn(sample)) and parts.seen.take(sample)]
     return len(parts.train)
 
 

@@ -53,8 +53,8 @@ def foretold(feature: str, value: float) -> str:
 
 
 def half_step(feature: str) -> float:
-    """What foretelling in steps can take from a value."""
-    return float(STEPS[feature]) / 2
+    """What foretelling in steps can take from a value; 0 for what is no feature."""
+    return float(STEPS.get(feature, 0)) / 2
 
 
 def setting(value: float) -> str:

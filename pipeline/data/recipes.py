@@ -96,8 +96,7 @@ def counts(params: GenerateParams) -> dict[str, int]:
         "replay_drift": params.n_replay_drift,
     }
     for kind, option in zip(GUIDE_KINDS, ("n_per_phase", "n_tri", "n_discovery", "n_replay_drift"), strict=True):
-        # A value that equals the default counts as not given: a job's options arrive with every field filled in.
-        if kind in recipe.counts and guide_default(option) == getattr(params, option):
+        if kind in recipe.counts and option not in params.model_fields_set:
             wanted[kind] = recipe.counts[kind]
     exact = {kind: value for kind, value in recipe.counts.items() if kind in FURTHER}
     exact |= {kind: value for kind in FURTHER if (value := getattr(params, f"n_{kind}")) is not None}

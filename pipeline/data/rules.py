@@ -61,7 +61,9 @@ def leader(results: Results, feature: str) -> str:
     if first == second:
         return NEITHER
     mine, other = (result["params"] for result in (results if first > second else results[::-1]))
-    changed = next(name for name in DECIDING if mine[name] != other[name])
+    changed = next((name for name in DECIDING if mine[name] != other[name]), None)
+    if changed is None:
+        raise ValueError("the two runs do not differ in phase, depth, size or bias")
     return str(mine[changed]) if changed == "phase_type" else f"{changed} {setting(mine[changed])}"
 
 

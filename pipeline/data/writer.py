@@ -15,21 +15,19 @@ from pipeline.data.regions import REGIONS
 from pipeline.files import replacing, sha256_of, write_text_atomic
 
 
-def write_samples(path: Path, samples: Iterable[Sample]) -> int:
-    """Writes one sample a line in place of `path`; returns how many. Raises LabError."""
-    count = 0
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        for sample in samples:
-            file.write(sample.to_line() + "\n")
-            count += 1
-    return count
+def _write(path: Path, samples: Iterable[Sample]) -> None:
+    """One sample a line."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(sample.to_line() + "\n" for sample in samples)
 
 
 def write_dataset(path: Path, train: list[Sample], validation: list[Sample], facts: dict[str, Any]) -> dict[str, Any]:
     """Writes the three files and returns the manifest. The manifest comes last and names the others by sha256."""
     held = validation_path(path)
-    write_samples(held, validation)
-    write_samples(path, train)
+    # Both are written before either takes its place: a full disk leaves the former data set as it was.
+    with replacing(held) as other, replacing(path) as own:
+        _write(other, validation)
+        _write(own, train)
     manifest = {
         "format": 1,
         "physics_version": simulator.PHYSICS_VERSION,

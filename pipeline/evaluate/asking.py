@@ -34,11 +34,11 @@ class Trained:
         self.runs: set[str] = set()
 
     @classmethod
-    def of(cls, path: Path) -> Trained:
-        """Reads a training file; an empty one where there is none."""
+    def of(cls, *paths: Path) -> Trained:
+        """Reads training files; those that are not there hold nothing."""
         trained = cls()
-        if path.is_file():
-            for _, found in read_lines(path):
+        for path in paths:
+            for _, found in read_lines(path) if path.is_file() else ():
                 if isinstance(found, Sample):
                     trained.add(found)
         return trained

@@ -3,7 +3,8 @@
 A number belongs to the last feature named before it (else to the one asked about) and to the last run named before
 it: by its label A or B, or by its phase where the runs are of different phases. It is contradicted where it lies
 further than 0.15 of the feature's scale from the simulator's value. A number that stands in the prompt
-(a setting, or a fingerprint's value), or that belongs to no feature, is not counted: copying predicts nothing.
+(a setting, or a fingerprint's value), or that belongs to no feature, is not counted: copying predicts nothing. It is
+counted where the prompt has no values and it follows its feature's name at once: then it is a value, and no setting.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def count(question: Question, answer: str) -> Numbers:
         return Numbers()
     feature, run = question.feature, 0
     given = set(numbers_in(question.prompt))
+    shown = question.kind == "phase_identification"
     checked = contradicted = 0
     for match in _scanner().finditer(answer):
         if match["feature"]:
@@ -49,11 +51,18 @@ def count(question: Question, answer: str) -> Numbers:
             run = _run_of_phase(question, match["phase"], run)
         elif match["label"]:
             run = _run_of_label(question, match["label"], run)
-        elif feature and match["number"].replace("−", "-") not in given:
+        elif feature and not (
+            match["number"].replace("−", "-") in given and (shown or not _stated(answer, match.start(), feature))
+        ):
             truth = float(question.results[run]["features"][feature])
             checked += 1
             contradicted += abs(float(match["number"].replace("−", "-")) - truth) > tolerance(feature)
     return Numbers(checked, contradicted)
+
+
+def _stated(answer: str, start: int, feature: str) -> bool:
+    """Whether the number at `start` follows the feature's name at once."""
+    return answer[:start].rstrip(" :=≈~").lower().endswith(feature)
 
 
 def _run_of_phase(question: Question, text: str, run: int) -> int:

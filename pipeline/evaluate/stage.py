@@ -40,7 +40,7 @@ def run(lab: Lab, params: EvalParams) -> Iterator[Event]:
     adapter = _adapter(lab, params, folder)
     base = locate(lab, params.base or adapter.base)
     yield Progress("eval", 0, None, "making questions")
-    questions, left_out = make_questions(params, Trained.of(lab.data))
+    questions, left_out = make_questions(params, _trained(lab, adapter.source))
     if not questions:
         raise BadInput("no question is left: the training data has seen all of them, so ask with another seed")
     if left_out:
@@ -158,9 +158,21 @@ def _adapter(lab: Lab, params: EvalParams, folder: Path) -> _Adapter:
     return _Adapter(out, path, sha256_of(weights), base.name)
 
 
+def _trained(lab: Lab, adapter: Path) -> Trained:
+    """What the lab's data holds, and the file that the adapter's manifest names."""
+    own = _manifest(adapter).get("data", {}).get("file")
+    return Trained.of(*dict.fromkeys([lab.data, *([lab.root / own] if isinstance(own, str) else [])]))
+
+
 def _base_of(folder: Path) -> str:
     """The name of the base that an adapter was trained on, by its manifest."""
+    return str(_manifest(folder).get("base", {}).get("name", "smollm2"))
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """An adapter's manifest, its tables as tables; {} where there is none."""
     try:
-        return str(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["base"]["name"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "smollm2"
+        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {key: value for key, value in found.items() if isinstance(value, dict)} if isinstance(found, dict) else {}

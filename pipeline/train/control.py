@@ -14,10 +14,13 @@ PAUSE = "pause"
 
 
 class Control:
-    """Asked between micro-batches; costs one flag and one stat."""
+    """Asked between micro-batches; costs one flag and a stat or two.
 
-    def __init__(self, run: Path) -> None:
-        self._flag = run / PAUSE
+    `job` is the folder of the job that trains, where that is another one than the run's: a resumed run has both.
+    """
+
+    def __init__(self, run: Path, job: Path | None = None) -> None:
+        self._flags = {folder / PAUSE for folder in (run, job) if folder is not None}
         self.cancelled = False
 
     def listen(self) -> None:
@@ -28,10 +31,15 @@ class Control:
     @property
     def paused(self) -> bool:
         """Whether somebody asks for a pause."""
-        return self._flag.exists()
+        return any(flag.exists() for flag in self._flags)
 
     def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
         self.cancelled = True
+
+
+def is_paused(run: Path) -> bool:
+    """Whether that run folder asks for a pause."""
+    return (run / PAUSE).exists()
 
 
 def set_pause(run: Path, on: bool) -> None:

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from pipeline.train.attention import Attention, Heads, Rotary
 from pipeline.train.batches import Batch
 from pipeline.train.memory import free, is_out_of_memory
+from pipeline.train.norm import normalize, normalize_backward
 from pipeline.train.projection import Projection
 from pipeline.train.trunk import Trunk
 
@@ -237,19 +238,6 @@ class _Layer:
         torch.ops.aten.silu_backward.grad_input(d_product.mul_(up), gate, grad_input=d_gate_up[:, : self.inner])
         d_normed = self.gate_up.backward(d_gate_up, normed, low_gate_up, gradients)
         dx.add_(normalize_backward(d_normed, normed, inverse))
-
-
-def normalize(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """(x / rms(x) by rows in x's type, 1 / rms(x) as float32 column). RMSNorm without its weight."""
-    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
-    inverse = torch.rsqrt(norm.square_().div_(x.shape[-1]).add_(eps))
-    return torch.mul(x, inverse, out=torch.empty_like(x)), inverse
-
-
-def normalize_backward(upward: Tensor, normed: Tensor, inverse: Tensor) -> Tensor:
-    """Gradient of `normalize`'s input: (g - y mean(g y)) / rms. Changes `upward`."""
-    mean = (upward * normed).sum(-1, keepdim=True, dtype=torch.float32).div_(-upward.shape[-1])
-    return torch.addcmul(upward, normed, mean.to(upward.dtype), out=upward).mul_(inverse.to(upward.dtype))
 
 
 def _answer_rows(batch: Batch, prefix: int) -> tuple[Tensor, Tensor]:

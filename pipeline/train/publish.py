@@ -13,6 +13,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from pipeline.bases.base import Base
+from pipeline.data.writer import read_manifest
 from pipeline.files import replacing_folder
 from pipeline.lab import Lab
 from pipeline.train.checkpoint import State
@@ -64,8 +65,8 @@ def publish(adapter: Path, target: Path) -> None:
 def physics_version(lab: Lab, data: Path) -> str:
     """The version that the data's own manifest names, else the simulator's."""
     try:
-        return str(json.loads((data.parent / "manifest.json").read_text(encoding="utf-8"))["physics_version"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(read_manifest(data)["physics_version"])
+    except KeyError:
         from simulator import PHYSICS_VERSION
 
         return PHYSICS_VERSION

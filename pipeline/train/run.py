@@ -7,7 +7,7 @@ import os
 import random
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -33,6 +33,9 @@ from pipeline.train.samples import TokenSet, encode, read_lines
 from pipeline.train.schedule import Schedule
 from pipeline.train.threads import adaptive
 from simulator.events import Event, Note, Progress, Result
+
+if TYPE_CHECKING:
+    from pipeline.data.line import Sample
 
 
 def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, micro: int) -> Iterator[Event]:
@@ -147,7 +150,17 @@ def _token_sets(
         validation = random.Random(seed).sample(validation, recipe.eval_samples)
     limit = min(recipe.max_length, base.context_length)
     tokens = encode(samples, base, tokenizer, system, limit)
-    return tokens, encode(validation, base, tokenizer, system, limit) if validation else None
+    return tokens, _validation(validation, base, tokenizer, system, limit)
+
+
+def _validation(samples: list[Sample], base: Base, tokenizer: Any, system: str, limit: int) -> TokenSet | None:
+    """The validation samples as tokens; None where there are none, or all are too long."""
+    from pipeline.errors import DataError
+
+    try:
+        return encode(samples, base, tokenizer, system, limit) if samples else None
+    except DataError:
+        return None
 
 
 def _count(tokens: TokenSet | None) -> int:

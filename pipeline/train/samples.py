@@ -91,13 +91,21 @@ def encode(samples: Sequence[Sample], base: Base, tokenizer: Any, system: str, m
     kept = [(p, a) for p, a in zip(prompts, answers, strict=True) if len(p) + len(a) <= max_length]
     if not kept:
         shortest = min(len(p) + len(a) for p, a in zip(prompts, answers, strict=True))
-        raise DataError(
-            f"all {len(pairs)} samples are longer than max_length {max_length} (the shortest has {shortest} tokens): "
-            f"raise it with --max-length {shortest} or more"
-        )
+        raise DataError(_too_long(len(pairs), shortest, max_length, base))
     size = _shared(prompts)
     encoded = [Encoded([*p[size:], *a], len(a)) for p, a in kept]
     return TokenSet(prompts[0][:size], encoded, len(pairs) - len(kept))
+
+
+def _too_long(count: int, shortest: int, max_length: int, base: Base) -> str:
+    what = f"(the shortest has {shortest} tokens)"
+    if shortest > base.context_length:
+        return (
+            f"all {count} samples are longer than {base.name} can read, {base.context_length} tokens {what}: "
+            "shorten them, or choose a base with a longer context"
+        )
+    mend = f"raise it with --max-length {shortest} or more"
+    return f"all {count} samples are longer than max_length {max_length} {what}: {mend}"
 
 
 def encode_prompt(messages: list[dict[str, str]], base: Base, tokenizer: Any) -> Tokens:

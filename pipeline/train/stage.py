@@ -15,6 +15,8 @@ from pipeline.bases.base import locate
 from pipeline.errors import BadInput, PipelineError, TrainError
 from pipeline.files import write_text_atomic
 from pipeline.lab import Lab, current_run
+from pipeline.train.alone import only_training
+from pipeline.train.control import set_pause
 from pipeline.train.params import Recipe, TrainParams
 from pipeline.train.samples import read_lines
 from simulator.events import Event, Failed, Note, Result, from_line
@@ -27,8 +29,16 @@ def run(lab: Lab, params: TrainParams) -> Iterator[Event]:
     """Trains; the last event is the Result. Raises the pipeline's errors."""
     folder, params = _resumed(lab, params) if params.resume else (current_run(lab, "train"), params)
     recipe = params.settle()
-    _check(lab, folder, params, recipe)
-    write_text_atomic(folder / _SETTINGS, params.model_dump_json())
+    with only_training(folder):
+        _check(lab, folder, params, recipe)
+        if not params.resume:
+            write_text_atomic(folder / _SETTINGS, params.model_dump_json(exclude_unset=True))
+        set_pause(folder, False)  # what a cancelled run left
+        yield from _trained(lab, folder, params, recipe)
+
+
+def _trained(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> Iterator[Event]:
+    """The worker's events; a worker that the kernel killed for memory is started once more."""
     code = yield from _worker(lab, folder, params, 0)
     if code == -signal.SIGKILL:
         half = max(1, recipe.per_device_train_batch_size // 2)
@@ -39,7 +49,7 @@ def run(lab: Lab, params: TrainParams) -> Iterator[Event]:
     if code == -signal.SIGKILL:
         raise TrainError(
             f"the training was killed twice, most likely for lack of memory; runs/{folder.name} keeps the last "
-            "checkpoint: lower --per-device-train-batch-size or --max-length, then `benlab train --resume`"
+            "checkpoint: close other programs, then `benlab train --resume`, or start anew with a smaller --max-length"
         )
     if code:
         raise TrainError(f"the training ended with code {code}: runs/{folder.name}/job.log has the reason")
@@ -97,7 +107,11 @@ def _resumed(lab: Lab, params: TrainParams) -> tuple[Path, TrainParams]:
     wanted = params.resume_run
     if wanted and Path(wanted).name != wanted:
         raise BadInput(f"resume_run is {wanted!r}: give the name of a folder in {lab.runs}")
-    folders = [lab.runs / wanted] if wanted else sorted(lab.runs.glob("*-train-*"), reverse=True)
+    folders = (
+        [lab.runs / wanted]
+        if wanted
+        else sorted((file.parent for file in lab.runs.glob(f"*/{_SETTINGS}")), reverse=True)
+    )
     for folder in folders:
         ended = (folder / "adapter").exists()
         if not ended and (folder / "checkpoint" / "state.json").is_file() and (folder / _SETTINGS).is_file():

@@ -34,7 +34,8 @@ def main() -> int:
         os.environ["OMP_NUM_THREADS"] = str(params.threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    control = Control(Path(options.folder))
+    job = os.environ.get("BENLAB_RUN_DIR")
+    control = Control(Path(options.folder), Path(job) if job else None)
     control.listen()
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # what libraries print goes to the log

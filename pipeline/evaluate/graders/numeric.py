@@ -8,6 +8,7 @@ import simulator
 from pipeline.data.numbers import NUMBER, measured, numbers_in
 from pipeline.evaluate.question import Grade, Question, grader
 
+_OTHER = re.compile(rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)})\b")
 TOLERANCE = 0.15
 """Of a feature's scale."""
 
@@ -21,6 +22,8 @@ def stated_value(question: Question, answer: str) -> float | None:
     """The number that the answer gives for the feature: the one at its name, else the first that is no setting."""
     stated = re.search(rf"\b{question.feature}\b(?:\s+(?:is|of|at|about|be|will|value|around|≈|=)|[\s:=≈~*`])*", answer)
     after = answer[stated.end() :] if stated else answer
+    if stated and (other := _OTHER.search(after)):
+        after = after[: other.start()]
     if stated and (at_once := NUMBER.match(after)):
         return float(at_once.group().replace("−", "-"))
     given = set(numbers_in(question.prompt))

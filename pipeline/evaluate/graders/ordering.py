@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.evaluate.graders.names import phases_in
+from pipeline.evaluate.graders.names import PATTERNS, phases_in
 from pipeline.evaluate.question import Grade, Question, grader
 from pipeline.evaluate.questions.ordering import CLEAR, gap
 
@@ -27,11 +27,20 @@ def winner(answer: str) -> str | None:
     return {"A": "B", "B": "A"}[lost.group(1)] if lost else None
 
 
-def ranking(answer: str) -> list[str]:
-    """The phases in the order that the answer ranks them: after its last "order" where that lists all four."""
+def ranking(answer: str) -> dict[str, int]:
+    """Each phase's rank, 0 for the first: after the answer's last "order" where that lists all four.
+
+    Phases with "=" between them share a rank.
+    """
     _, mark, tail = answer.lower().rpartition("order:")
-    listed = phases_in(tail) if mark else []
-    return listed if len(listed) == 4 else phases_in(answer)
+    text = tail if mark and len(phases_in(tail)) == 4 else answer
+    ranks: dict[str, int] = {}
+    end, rank = 0, -1
+    for phase in phases_in(text):
+        named = next(found for found in re.finditer(rf"\b(?:{PATTERNS[phase]})", text, re.I) if found.start() >= end)
+        rank += not (ranks and text[end : named.start()].strip() == "=")
+        ranks[phase], end = rank, named.end()
+    return ranks
 
 
 @grader("ordering")
@@ -48,6 +57,7 @@ def ordering(question: Question, answer: str) -> Grade:
         return Grade(False, f"left out {', '.join(missing)}")
     for one, first in enumerate(phases):
         for other, second in enumerate(phases):
-            if gap(question, one, other) >= CLEAR and ranked.index(first) > ranked.index(second):
-                return Grade(False, f"put {second} above {first}, and {first} has more {question.feature}")
+            if gap(question, one, other) >= CLEAR and ranked[first] >= ranked[second]:
+                put = "beside" if ranked[first] == ranked[second] else "above"
+                return Grade(False, f"put {second} {put} {first}, and {first} has more {question.feature}")
     return Grade(True, f"ranked {' > '.join(ranked)}")

@@ -56,6 +56,8 @@ def test_numeric() -> None:
     assert "said 4," in grade(asked, "zz_nearest: 4").reason
     assert "said 16," in grade(asked, "**zz_nearest** = 16").reason
     assert "no number" in grade(asked, "I cannot tell for depth 4.").reason
+    other = "zz_nearest depends on the seed, entropy_mean " + f"{truth:.4f}"
+    assert "no number" in grade(asked, other).reason
 
 
 PAIR = question(
@@ -79,6 +81,8 @@ PAIR = question(
         ("B has the lower value.", True),
         ("A is smaller.", False),
         ("they are equal.", False),
+        ("A: spt_cluster, depth 8. B: pseudorandom, depth 8. It is larger with spt_cluster. A > B: A is larger.", True),
+        ("A: spt_cluster, depth 4. B: spt_cluster, depth 8. It is larger with depth 8. B > A: B is larger.", False),
         ("I have no idea.", False),
     ],
 )
@@ -99,6 +103,8 @@ def test_rankings() -> None:
     )
     assert not grade(asked, "Order: spt_cluster > ising_symmetry_breaking > trivial_product > pseudorandom").right
     assert "left out" in grade(asked, "ising_symmetry_breaking, then the rest").reason
+    tie = "Order: ising_symmetry_breaking = trivial_product > pseudorandom = spt_cluster"
+    assert "put trivial_product beside ising_symmetry_breaking" in grade(asked, tie).reason
 
 
 def test_definitions_accept_the_glossary_and_refuse_nonsense() -> None:

@@ -122,6 +122,40 @@ def test_a_killed_run_goes_on_to_the_same_loss(data_lab: Lab, train: Callable[..
     assert [json.loads(line)["step"] for line in lines] == list(range(1, 61))
 
 
+def test_resume_needs_nothing_but_the_word(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
+    """The run's own parameters come back, a stale pause does not hold it, and a run at work is not taken over."""
+    work = train(max_steps=12)
+    next(event for event in work if isinstance(event, Metric) and event.step == 2)
+    with pytest.raises(BadInput, match="is being trained at this moment"):
+        list(run(data_lab, TrainParams(resume=True)))
+    work.close()
+    set_pause(only_run(data_lab), True)
+    settings = (only_run(data_lab) / "train.json").read_text()
+    with pytest.raises(TrainError, match="started with another settings"):
+        list(run(data_lab, TrainParams(resume=True, learning_rate=0.02)))
+    assert (only_run(data_lab) / "train.json").read_text() == settings
+    assert max(losses(list(run(data_lab, TrainParams(resume=True))))) == 12
+    assert "learning_rate" in settings and "lora_r" not in settings
+
+
+def test_a_resumed_run_pauses_by_its_job_s_folder_too(
+    data_lab: Lab, train: Callable[..., Iterator[Event]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = train(max_steps=8)
+    next(event for event in work if isinstance(event, Metric) and event.step == 2)
+    work.close()
+    job = tmp_path / "job"
+    job.mkdir()
+    monkeypatch.setenv("BENLAB_RUN_DIR", str(job))
+    set_pause(job, True)
+    seen = []
+    for event in run(data_lab, TrainParams(resume=True)):
+        seen.append(event)
+        if isinstance(event, Progress) and event.note == "paused":
+            set_pause(job, False)
+    assert "going on" in notes(seen) and isinstance(seen[-1], Result)
+
+
 def kill_now(now: bool) -> None:
     """kill -9 to the process that trains."""
     if now:
@@ -170,7 +204,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(data_lab: Lab, train: Callab
     ("given", "error", "words"),
     [
         ({"data": "/no/such/file.jsonl"}, DataError, "is not there: run `benlab generate`"),
-        ({"max_length": 16}, DataError, "longer than max_length 16"),
+        ({"max_length": 16}, DataError, "longer than max_length 16.*raise it with --max-length"),
         ({"base": "nothing"}, BaseError, "no known base"),
         ({"target_modules": "q_proj,banana"}, BadInput, "names banana, which .* does not have: use down_proj"),
         ({"recipe": "banana"}, BadInput, "'banana' is no recipe: use one of guide, smollm2, smollm2-quick"),
@@ -202,6 +236,19 @@ def test_what_is_not_ours_is_not_overwritten(data_lab: Lab, train: Callable[...,
     with pytest.raises(BadInput, match="belongs to the run 20260101-000000-train-abcd"):
         list(train(out=str(data_lab.adapter_dir)))
     assert weights.read_bytes() == b"mine"
+
+
+def test_lines_beyond_the_base_s_context(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
+    long = json.dumps({"instruction": "phase " * 600, "output": "order"})
+    good = data_lab.data.read_text()
+    data_lab.data.write_text(long + "\n")
+    with pytest.raises(DataError, match=r"longer than .* can read, 512 tokens .*: shorten them"):
+        list(train())
+    data_lab.data.write_text(good)
+    data_lab.data.with_name("lab_validation.jsonl").write_text(long + "\n")
+    manifest = {"validation": {"file": "lab_validation.jsonl"}}
+    data_lab.data.with_name("manifest.json").write_text(json.dumps(manifest))
+    assert isinstance(list(train(max_steps=1))[-1], Result)
 
 
 def test_broken_lines_are_numbered(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
