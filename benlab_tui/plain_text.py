@@ -53,15 +53,22 @@ def _experiment(value: Value) -> str:
 
 def _scores(value: Value) -> str:
     """An evaluation as a table: a row a kind, base beside tuned, each with n and its 95 % interval."""
-    rows = []
-    for kind, models in value.items():
-        if isinstance(models, dict) and isinstance(models.get("tuned"), dict) and "score" in models["tuned"]:
-            base, tuned = (_score(models.get(side)) for side in ("base", "tuned"))
-            rows.append(f"{kind.replace('_', ' '):<24}{base:<30}{tuned}")
+    far = value.get("extrapolation")
+    rows = _score_rows(value) + (_score_rows(far, "extrapolation: ") if isinstance(far, dict) else [])
     if not rows:
         return ""
-    report = f"\nreport: {inert(str(value['report']))}" if value.get("report") else ""
-    return "\n".join([f"{'':<24}{'base':<30}tuned", *rows]) + report
+    report = value.get("report")
+    page = report.get("markdown") if isinstance(report, dict) else report
+    return "\n".join([f"{'':<36}{'base':<30}tuned", *rows, *([f"report: {inert(str(page))}"] if page else [])])
+
+
+def _score_rows(kinds: Value, before: str = "") -> list[str]:
+    rows = []
+    for kind, models in kinds.items():
+        if isinstance(models, dict) and isinstance(models.get("tuned"), dict) and "score" in models["tuned"]:
+            base, tuned = (_score(models.get(side)) for side in ("base", "tuned"))
+            rows.append(f"{before + kind.replace('_', ' '):<36}{base:<30}{tuned}")
+    return rows
 
 
 def _score(entry: Value | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.widgets import Sparkline, Static
 
 from benlab_tui.phrasing import as_slash
-from benlab_tui.text import duration, number, one_line
+from benlab_tui.text import duration, inert, number, one_line
 from benlab_tui.watch import JobView, bar
 
 STATES = ("running", "done", "failed", "cancelled", "interrupted", "past")
@@ -86,6 +86,7 @@ class JobCard(Vertical, can_focus=True):
         """Draws the job as it is now."""
         view, width = self.view, max(10, self.content_size.width or 30)
         lines = [one_line(line, width) for line in _lines(view, width) if line]
+        lines += [inert(row)[:width] for row in _table(view.numbers)]
         # A new layout of the whole screen only where the height changes: it is what costs.
         self._words.update(Content("\n".join(lines)), layout=len(lines) != self._height)
         self._height = len(lines)
@@ -122,5 +123,23 @@ def _lines(view: JobView, width: int) -> list[str]:
 
 
 def _numbers(view: JobView) -> str:
-    known = [name for name in _SHOWN if name in view.numbers] or list(view.numbers)[:4]
+    plain = [name for name in view.numbers if "/" not in name]
+    known = [name for name in _SHOWN if name in plain] or plain
     return " · ".join(f"{name.replace('_', ' ')} {number(view.numbers[name])}" for name in known[:4])
+
+
+def _table(scores: Mapping[str, float]) -> list[str]:
+    """An evaluation's scores, named `kind/model`, as they come in: a row a kind, a column a model."""
+    cells = {tuple(name.split("/", 1)): value for name, value in scores.items() if "/" in name}
+    if not cells:
+        return []
+    kinds, models = dict.fromkeys(kind for kind, _ in cells), dict.fromkeys(model for _, model in cells)
+    widths = {model: max(6, len(model)) for model in models}
+    first = max(len(kind) for kind in kinds)
+    head = " ".join([" " * first, *(model.replace("_", " ").rjust(widths[model]) for model in models)])
+    rows = []
+    for kind in kinds:
+        shares = [f"{cells[kind, model]:.2f}" if (kind, model) in cells else "–" for model in models]
+        columns = [share.rjust(widths[model]) for share, model in zip(shares, models, strict=True)]
+        rows.append(" ".join([kind.replace("_", " ").ljust(first), *columns]))
+    return [head, *rows]

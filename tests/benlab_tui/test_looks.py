@@ -99,6 +99,21 @@ def test_a_running_and_a_finished_job(snap_compare, app, monkeypatch):
     assert snap_compare(app, terminal_size=(140, 40), run_before=jobs)
 
 
+async def test_an_evaluation_s_card_is_a_live_table(lab, engine, console):
+    view = JobView("eval-1", "eval")
+    view.take(Metric("eval", 10, {"phase_identification/base": 0.1, "numeric/base": 0.04}))
+    view.take(Metric("eval", 20, {"phase_identification/base": 0.0, "phase_identification/tuned": 1.0}))
+    async with console(lab, engine) as (app, pilot):
+        card = JobCard(view)
+        await app.main.show_card(card)
+        await pilot.pause(0.2)
+        assert str(card._words.content).splitlines()[-3:] == [
+            "                       base  tuned",
+            "phase identification   0.00   1.00",
+            "numeric                0.04      –",
+        ]
+
+
 async def test_a_job_card_shows_its_loss_curve_and_passes_its_keys_on(lab, engine, console):
     view = JobView("train-1", "train")
     for step in range(1, 20):

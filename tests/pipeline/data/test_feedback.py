@@ -46,6 +46,20 @@ def test_accepted_and_corrected_turns_land_in_the_data(lab: Lab, turns: list[int
     assert without["kinds"] == {"phase": 4}
 
 
+def test_appending_follows_what_is_said_of_a_turn_now(lab: Lab, turns: list[int]) -> None:
+    options = {"n_per_phase": 1, "n_tri": 0, "n_discovery": 0, "n_replay_drift": 0, "extra": 0, "n_validation": 0}
+    for turn in turns:
+        judge(lab, turn, "accept")
+    last_result(run(lab, GenerateParams(**options)))
+    judge(lab, turns[0], "correct", "A better answer.")
+    judge(lab, turns[1], "reject")
+    last_result(run(lab, GenerateParams(**{**options, "n_per_phase": 0}, n_tri=1, append=True)))
+    rows = [json.loads(line) for line in lab.data.read_text(encoding="utf-8").splitlines()]
+    chat = {row["instruction"]: row["output"] for row in rows if row["meta"]["kind"] == "chat"}
+    assert chat == {"Question 0?": "A better answer.", "Question 2?": "Answer 2."}
+    assert sum(row["meta"]["kind"] == "phase" for row in rows) == 4
+
+
 def test_a_verdict_outlives_its_chat(lab: Lab, turns: list[int]) -> None:
     judge(lab, turns[0], "accept")
     chats = Chats(lab.database)

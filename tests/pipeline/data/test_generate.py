@@ -12,6 +12,7 @@ from pipeline.data.generate import run
 from pipeline.data.params import GenerateParams
 from pipeline.data.paths import manifest_path, out_path, validation_path
 from pipeline.data.reader import read_lines
+from pipeline.data.recipes import counts
 from pipeline.data.regions import is_test_case, region_of_seed
 from pipeline.data.samples import (
     generate_discovery_samples,
@@ -216,6 +217,11 @@ def test_a_recipe_sets_the_mix_and_options_win(lab: Lab, tmp_path: Path) -> None
         recipe=str(recipe), n_per_phase=1, n_discovery=0, n_replay_drift=0, n_tools=3, extra=5, n_validation=0
     )
     assert last_result(run(lab, params))["kinds"] == {"numeric": 5, "phase": 4, "tools": 3, "tri": 9}
+
+
+def test_an_option_at_its_default_wins_over_a_recipe_too() -> None:
+    assert counts(GenerateParams(recipe="full"))["tri"] == 40
+    assert counts(GenerateParams(recipe="full", n_tri=60))["tri"] == 60
 
 
 def test_nothing_asked_for(lab: Lab) -> None:

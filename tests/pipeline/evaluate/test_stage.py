@@ -54,6 +54,19 @@ def test_scores_and_reports(evaluated: Lab) -> None:
     assert "| numeric |" in Path(value["report"]["markdown"]).read_text(encoding="utf-8")
 
 
+def test_what_the_adapter_was_trained_on_is_not_asked(evaluated: Lab) -> None:
+    """Its manifest names another file than the lab's own."""
+    params = EvalParams(questions=2, kinds=["numeric"], extrapolation=False, parallel=1, skip_base=True)
+    first = last_result(run(evaluated, params))
+    asked = json.loads(Path(first["report"]["json"]).read_text(encoding="utf-8"))["answers"]
+    assert first["left_out"] == 0
+    lines = [json.dumps({"instruction": answer["prompt"], "output": "x"}) for answer in asked]
+    (evaluated.root / "mine.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    manifest = json.loads((evaluated.adapter_dir / "manifest.json").read_text())
+    (evaluated.adapter_dir / "manifest.json").write_text(json.dumps({**manifest, "data": {"file": "mine.jsonl"}}))
+    assert last_result(run(evaluated, params))["left_out"] == 2
+
+
 def test_no_adapter_is_one_sentence(lab: Lab) -> None:
     with pytest.raises(ExportError, match="train first \\(`benlab train`\\)"):
         last_result(run(lab, EvalParams(questions=1)))
