@@ -1,30 +1,67 @@
-"""`jobs`: what runs and what ran."""
+"""`jobs`: what runs and what ran. `jobs JOB`: what one of them said, and the end of its log."""
 
 import asyncio
 import time
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from benlab_tui.context import Context
+from benlab_tui.errors import BadArgument
 from benlab_tui.registry import Value, command
 from pipeline import jobs as job_list
-from simulator.events import Failed
+from simulator.events import Failed, Note
+
+_LOG_BYTES = 4000
 
 
 class JobsParams(BaseModel):
-    """How many to list."""
+    """How many to list, or which to look into."""
 
     model_config = ConfigDict(extra="forbid")
 
+    job: str = Field(default="", max_length=100, description="a job's id: its notes and the end of its log")
     limit: int = Field(default=10, ge=1, le=1000, description="how many, newest first")
 
 
-@command("jobs", "list the newest jobs and their state", params=JobsParams, group="Lab")
+@command(
+    "jobs",
+    "list the newest jobs and their state, or read one's notes and log",
+    params=JobsParams,
+    group="Lab",
+    positional=("job",),
+)
 async def jobs(context: Context, params: JobsParams) -> Value:
-    """A job that died without a word is shown as interrupted."""
+    """A job that died without a word is shown as interrupted. Raises BadArgument for a job that is not there."""
+    if params.job:
+        return await asyncio.to_thread(_one, context, params.job)
     rows = await asyncio.to_thread(_rows, context, params.limit)
     lines = [f"{row['id']}  {row['state']:<12}{row['started']}  {row['error']}".rstrip() for row in rows]
     return {"jobs": rows, "summary": "\n".join(lines) or "no job has run in this lab yet"}
+
+
+def _one(context: Context, name: str) -> Value:
+    """State, notes, and the last lines of the log."""
+    job = job_list.load(context.lab.runs / name) if Path(name).name == name else None
+    if job is None:
+        raise BadArgument(f"no job named {name!r}: `jobs` lists them")
+    events = job_list.read_events(job.events_path)
+    notes = [event.text for event in events if isinstance(event, Note)]
+    log = _tail(job.log_path)
+    last = job.last_event()
+    error = [last.error] if isinstance(last, Failed) else []
+    text = "\n".join([f"{job.id}  {job.state()}", *notes, *error, f"log, {job.log_path}:", log or "(empty)"])
+    return {"id": job.id, "kind": job.kind, "state": job.state(), "notes": notes, "log": log, "summary": text}
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - _LOG_BYTES))
+            return file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _rows(context: Context, limit: int) -> list[dict[str, str]]:

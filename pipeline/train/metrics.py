@@ -26,9 +26,9 @@ class MetricsLog:
         with suppress(OSError):
             self._file.write(json.dumps({"step": step, **values}) + "\n")
             self._file.flush()
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(f"train/{name}", value, step)
+            if self._board is not None:
+                for name, value in values.items():
+                    self._board.add_scalar(f"train/{name}", value, step)
 
     def close(self) -> None:
         """Ends the files."""

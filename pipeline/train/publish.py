@@ -17,6 +17,7 @@ from pipeline.data.writer import read_manifest
 from pipeline.files import replacing_folder
 from pipeline.lab import Lab
 from pipeline.train.checkpoint import State
+from pipeline.train.owner import owner
 from pipeline.train.params import Recipe
 
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "benlab")
@@ -55,10 +56,20 @@ def write_adapter(folder: Path, model: Any, tokenizer: Any, facts: dict[str, Any
         (fresh / "README.md").write_text(_card(facts), encoding="utf-8")
 
 
-def publish(adapter: Path, target: Path) -> None:
-    """Puts a copy of a run's adapter in the target's place, in one rename. Raises LabError."""
+def publish(lab: Lab, adapter: Path, target: Path) -> None:
+    """Puts a copy of a run's adapter in the target's place, in one rename. Raises LabError.
+
+    What stands there now goes back to its own run's folder first, where that has lost its copy.
+    """
+    former = owner(target)
+    if former and Path(former).name == former and not (lab.runs / former / "adapter").exists():
+        _copy(target, lab.runs / former / "adapter")
+    _copy(adapter, target)
+
+
+def _copy(source: Path, target: Path) -> None:
     with replacing_folder(target) as fresh:
-        for file in adapter.iterdir():
+        for file in source.iterdir():
             shutil.copyfile(file, fresh / file.name)
 
 

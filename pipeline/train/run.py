@@ -80,7 +80,7 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
     }
     target = Path(params.out).expanduser() if params.out else lab.adapter_dir
     write_adapter(run / "adapter", job.loss.model, tokenizer, manifest(base, recipe, state, facts))
-    publish(run / "adapter", target)
+    publish(lab, run / "adapter", target)
     yield Result(_summary(job, base) | {"adapter": lab.relative(target)})
 
 

@@ -17,6 +17,7 @@ from pipeline.files import write_text_atomic
 from pipeline.lab import Lab, current_run
 from pipeline.train.alone import only_training
 from pipeline.train.control import set_pause
+from pipeline.train.owner import owner
 from pipeline.train.params import Recipe, TrainParams
 from pipeline.train.samples import read_lines
 from simulator.events import Event, Failed, Note, Result, from_line
@@ -63,19 +64,11 @@ def _check(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> None:
     target = Path(params.out).expanduser() if params.out else lab.adapter_dir
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
-    owner = _owner(target)
-    if owner is None:
+    run_name = owner(target)
+    if run_name is None:
         raise BadInput(f"{target} holds something that Ben Lab did not train: move it away, or choose another --out")
-    if params.out and owner != folder.name:
-        raise BadInput(f"{target} belongs to the run {owner}: remove it, or choose another --out")
-
-
-def _owner(target: Path) -> str | None:
-    """The run whose adapter lies there; None where it is no adapter of ours."""
-    try:
-        return str(json.loads((target / "manifest.json").read_text(encoding="utf-8"))["run"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    if params.out and run_name != folder.name:
+        raise BadInput(f"{target} belongs to the run {run_name}: remove it, or choose another --out")
 
 
 def _worker(lab: Lab, folder: Path, params: TrainParams, micro: int) -> Generator[Event, None, int]:

@@ -38,6 +38,17 @@ def last(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def test_a_job_s_notes_and_the_end_of_its_log(tmp_path: Path) -> None:
+    made = benlab("generate", "--guide-only", "--n-per-phase", "1", "--json", lab=tmp_path)
+    job = str(last(made)["job"])
+    (tmp_path / "runs" / job / "job.log").write_text("first\n" * 5000 + "the last line\x1b[31m\n")
+    shown = benlab("jobs", job, lab=tmp_path)
+    assert job in shown.stdout and "done" in shown.stdout and "the last line" in shown.stdout
+    assert "\x1b" not in shown.stdout and shown.stdout.count("first") < 1000
+    for name in ("nothing", "../../etc"):
+        assert "no job named" in benlab("jobs", name, lab=tmp_path).stderr
+
+
 def test_an_experiment_ends_with_its_thirteen_features_and_is_the_same_twice(tmp_path: Path) -> None:
     runs = [benlab(*RUN_PHASE, "--seed", "3", "--bias", "0.7", "--json", lab=tmp_path) for _ in range(2)]
     assert [run.returncode for run in runs] == [0, 0], runs[0].stderr

@@ -238,6 +238,16 @@ def test_what_is_not_ours_is_not_overwritten(data_lab: Lab, train: Callable[...,
     assert weights.read_bytes() == b"mine"
 
 
+def test_the_only_copy_of_a_former_adapter_is_kept(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
+    list(train(max_steps=1))
+    first = only_run(data_lab)
+    weights = (first / "adapter" / "adapter_model.safetensors").read_bytes()
+    shutil.rmtree(first / "adapter")
+    list(train(max_steps=1, seed=1))
+    assert (first / "adapter" / "adapter_model.safetensors").read_bytes() == weights
+    assert (data_lab.adapter_dir / "adapter_model.safetensors").read_bytes() != weights
+
+
 def test_lines_beyond_the_base_s_context(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
     long = json.dumps({"instruction": "phase " * 600, "output": "order"})
     good = data_lab.data.read_text()
