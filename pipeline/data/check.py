@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -140,11 +141,11 @@ def clip(text: str) -> str:
 def _results(runs: list[Run]) -> dict[str, dict[str, Any] | str]:
     """Results by key; a sentence in place of one where the simulator refuses the run."""
     distinct = {run.key: run for run in runs}
-    source = InProcess()
-    try:
-        return dict(zip(distinct, source.run(list(distinct.values())), strict=True))
-    except SimulatorError:
-        return {key: _alone(source, run) for key, run in distinct.items()}
+    with closing(InProcess()) as source:
+        try:
+            return dict(zip(distinct, source.run(list(distinct.values())), strict=True))
+        except SimulatorError:
+            return {key: _alone(source, run) for key, run in distinct.items()}
 
 
 def _alone(source: InProcess, run: Run) -> dict[str, Any] | str:

@@ -7,6 +7,7 @@ lines = generate_phase_samples(n_per_phase=40)     # dicts with instruction, inp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -55,7 +56,8 @@ def _chunk(name: str, indices: range, seed: int, region: Region, source: Source,
 
 
 def _lines(kind: str, count: int, seed: int) -> list[dict[str, Any]]:
-    return [asdict(sample) for sample in make(kind, count, seed, TRAIN, InProcess(), Seen())]
+    with closing(InProcess()) as source:
+        return [asdict(sample) for sample in make(kind, count, seed, TRAIN, source, Seen())]
 
 
 def generate_phase_samples(n_per_phase: int = 40, seed: int = 0) -> list[dict[str, Any]]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import simulator
 from pipeline.data.claims import Run
 from pipeline.errors import NetworkError
+from simulator.pool import WorkerProcess
 
 BATCH = 256
 """Runs handed over at once: enough for the batched engines, few enough for a live bar and little memory."""
+MANY = 800
+"""Runs from which on helpers are worth their start of about a second."""
+MOST_CORES = 8
 Result = dict[str, Any]
 
 
@@ -27,9 +33,19 @@ class Source(Protocol):
 
 
 class InProcess:
-    """Runs experiments through the simulator in this process, in batches where the simulator has them."""
+    """Runs experiments through the simulator in this process, in batches where the simulator has them.
+
+    Where many come, worker processes on the other cores take their share of the single runs.
+    """
+
+    def __init__(self) -> None:
+        self._asked = 0
+        self._helpers: list[WorkerProcess] = []
 
     def run(self, runs: list[Run]) -> Iterator[Result]:
+        self._asked += len(runs)
+        if self._asked > MANY and not self._helpers:
+            self._helpers = [WorkerProcess() for _ in range(min(len(os.sched_getaffinity(0)), MOST_CORES) - 1)]
         for start in range(0, len(runs), BATCH):
             yield from self._batch(runs[start : start + BATCH])
 
@@ -38,7 +54,7 @@ class InProcess:
         from simulator.experiments.tri import tri_many
 
         batched: dict[str, Callable[[list[Any]], list[Result]]] = {
-            "run_phase": simulator.run_many,
+            "run_phase": self._single_runs,
             "tri": tri_many,
             "replay_drift": replay_many,
         }
@@ -53,8 +69,24 @@ class InProcess:
                 found[run.key] = simulator.run_now(run.experiment, **run.params)
         return [found[run.key] for run in runs]
 
+    def _single_runs(self, params: list[Any]) -> list[Result]:
+        """`run_many`, shared out evenly over this process and its helpers."""
+        parts = 1 + len(self._helpers)
+        size = -(-len(params) // parts)
+        shares = [params[start : start + size] for start in range(0, len(params), size)]
+        with ThreadPoolExecutor(parts) as pool:
+            others = [
+                pool.submit(helper.measure, [one.model_dump(mode="json") for one in share])
+                for helper, share in zip(self._helpers, shares[1:], strict=False)
+            ]
+            own = simulator.run_many(shares[0])
+            return [*own, *(result for other in others for result in other.result())]
+
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Ends the helpers."""
+        for helper in self._helpers:
+            helper.close()
+        self._helpers = []
 
 
 class OverApi:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -103,7 +104,8 @@ def _with_results(planned: list[Question], wanted: int) -> Iterable[Question]:
     """The planned questions with their numbers, run in portions so that spare ones cost nothing."""
     for start in range(0, len(planned), wanted):
         part = planned[start : start + wanted]
-        results = dict(run_all(InProcess(), [run for question in part for run in question.runs]))
+        with closing(InProcess()) as source:
+            results = dict(run_all(source, [run for question in part for run in question.runs]))
         for question in part:
             yield replace(question, results=[results[run.key] for run in question.runs])
 
@@ -114,7 +116,8 @@ def training_means() -> Means:
     runs = [
         Run("run_phase", draw(rng, TRAIN, PHASES[i % len(PHASES)], biased=rng.random() < 0.3)) for i in range(MEAN_RUNS)
     ]
-    results = [result for _, result in run_all(InProcess(), runs)]
+    with closing(InProcess()) as source:
+        results = [result for _, result in run_all(source, runs)]
     return {
         phase: {
             name: fmean(result["features"][name] for result in results if phase in ("", result["phase_type"]))

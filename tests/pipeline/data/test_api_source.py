@@ -3,11 +3,15 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
+from pipeline.data.claims import Run
 from pipeline.data.generate import run
 from pipeline.data.params import GenerateParams
+from pipeline.data.regions import PHASES
+from pipeline.data.source import InProcess
 from pipeline.errors import NetworkError
 from pipeline.lab import Lab
 from simulator.events import last_result
@@ -41,6 +45,23 @@ def test_the_same_through_the_api(url: str, lab: Lab) -> None:
     here = last_result(run(lab, GenerateParams(**SMALL)))
     there = last_result(run(lab, GenerateParams(**SMALL, api=url)))
     assert there["sha256"] == here["sha256"]
+
+
+def test_helpers_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many runs are shared with worker processes; their numbers are those of this process alone."""
+    runs = [
+        Run("run_phase", {"phase_type": phase, "system_size": 8 + seed % 5, "depth": 3, "seed": seed})
+        for seed in range(30)
+        for phase in PHASES
+    ]
+    alone = list(InProcess().run(runs))
+    monkeypatch.setattr("pipeline.data.source.MANY", 50)
+    monkeypatch.setattr("pipeline.data.source.os.sched_getaffinity", lambda _: {0, 1, 2})
+    with closing(InProcess()) as source:
+        assert list(source.run(runs)) == alone
+        helpers = list(source._helpers)
+        assert len(helpers) == 2 and all(helper._process for helper in helpers)
+    assert not any(helper._process for helper in helpers)
 
 
 def test_no_server(lab: Lab) -> None:

@@ -53,7 +53,7 @@ def test_appending_follows_what_is_said_of_a_turn_now(lab: Lab, turns: list[int]
     last_result(run(lab, GenerateParams(**options)))
     judge(lab, turns[0], "correct", "A better answer.")
     judge(lab, turns[1], "reject")
-    last_result(run(lab, GenerateParams(**{**options, "n_per_phase": 0}, n_tri=1, append=True)))
+    last_result(run(lab, GenerateParams(**{**options, "n_per_phase": 0, "n_tri": 1}, append=True)))
     rows = [json.loads(line) for line in lab.data.read_text(encoding="utf-8").splitlines()]
     chat = {row["instruction"]: row["output"] for row in rows if row["meta"]["kind"] == "chat"}
     assert chat == {"Question 0?": "A better answer.", "Question 2?": "Answer 2."}

@@ -106,6 +106,7 @@ def test_the_same_seed_gives_the_same_bytes(data_lab: Lab, train: Callable[..., 
 def test_a_killed_run_goes_on_to_the_same_loss(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
     whole = losses(list(train(num_train_epochs=10)))
     shutil.rmtree(data_lab.runs)
+    shutil.rmtree(data_lab.adapter_dir)
     seen, first = [], train(num_train_epochs=10)
     with pytest.raises(TrainError, match="killed twice"):
         for event in first:
