@@ -109,11 +109,6 @@ def counts(params: GenerateParams) -> dict[str, int]:
     return wanted
 
 
-def guide_default(option: str) -> int:
-    """The default of one of the guide's counts."""
-    return int(GenerateParams.model_fields[option].default)
-
-
 def _shared(extra: int, shares: dict[str, float], exact: dict[str, int]) -> dict[str, int]:
     """`extra` in whole numbers by weight (largest remainders), over the kinds without an exact count.
 

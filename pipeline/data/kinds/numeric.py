@@ -73,7 +73,7 @@ class NumericKind:
         chosen = [rng.choice(FEATURES)] if asked == SINGLE else list(GROUPS[asked])
         if len(chosen) < len(FEATURES):
             rng.shuffle(chosen)
-        likely = 1.0 if chosen[0] == "magnetization" else 0.3
+        likely = 1.0 if chosen == ["magnetization"] else 0.3
         params = draw(rng, region, PHASES[index % len(PHASES)], biased=rng.random() < likely)
         return Case([Run("run_phase", params)], {"asked": chosen[0] if asked == SINGLE else asked, "features": chosen})
 

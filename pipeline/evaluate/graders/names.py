@@ -18,8 +18,13 @@ _DENIED = re.compile(
 
 def phases_in(text: str) -> list[str]:
     """The phases that a text names and does not deny, in order of first mention."""
-    found = []
+    return list(mentions(text))
+
+
+def mentions(text: str) -> dict[str, tuple[int, int]]:
+    """Where each phase that a text names and does not deny is named first, in that order."""
+    found: dict[str, tuple[int, int]] = {}
     for match in _ANY.finditer(text):
         if not _DENIED.search(text[max(0, match.start() - 40) : match.start()]):
-            found.append(str(match.lastgroup))
-    return list(dict.fromkeys(found))
+            found.setdefault(str(match.lastgroup), match.span())
+    return found

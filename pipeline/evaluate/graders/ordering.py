@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.evaluate.graders.names import PATTERNS, phases_in
+from pipeline.evaluate.graders.names import mentions
 from pipeline.evaluate.question import Grade, Question, grader
 from pipeline.evaluate.questions.ordering import CLEAR, gap
 
@@ -33,13 +33,12 @@ def ranking(answer: str) -> dict[str, int]:
     Phases with "=" between them share a rank.
     """
     _, mark, tail = answer.lower().rpartition("order:")
-    text = tail if mark and len(phases_in(tail)) == 4 else answer
+    text = tail if mark and len(mentions(tail)) == 4 else answer
     ranks: dict[str, int] = {}
-    end, rank = 0, -1
-    for phase in phases_in(text):
-        named = next(found for found in re.finditer(rf"\b(?:{PATTERNS[phase]})", text, re.I) if found.start() >= end)
-        rank += not (ranks and text[end : named.start()].strip() == "=")
-        ranks[phase], end = rank, named.end()
+    before, rank = 0, -1
+    for phase, (start, end) in mentions(text).items():
+        rank += text[before:start].strip() != "="
+        ranks[phase], before = rank, end
     return ranks
 
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from pipeline.errors import BadInput, BaseError, DataError, LabError, PipelineError, TrainError
+from pipeline.files import sha256_of
 from pipeline.lab import Lab
 from pipeline.train.control import set_pause
 from pipeline.train.params import TrainParams
@@ -257,9 +258,12 @@ def test_lines_beyond_the_base_s_context(data_lab: Lab, train: Callable[..., Ite
         list(train())
     data_lab.data.write_text(good)
     data_lab.data.with_name("lab_validation.jsonl").write_text(long + "\n")
-    manifest = {"validation": {"file": "lab_validation.jsonl"}}
+    held = data_lab.data.with_name("lab_validation.jsonl")
+    manifest = {"train": {"sha256": sha256_of(data_lab.data)}, "validation": {"sha256": sha256_of(held)}}
     data_lab.data.with_name("manifest.json").write_text(json.dumps(manifest))
-    assert isinstance(list(train(max_steps=1))[-1], Result)
+    events = list(train(max_steps=1))
+    assert isinstance(events[-1], Result)
+    assert "0 for validation, from lab_validation.jsonl" in notes(events)
 
 
 def test_broken_lines_are_numbered(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
