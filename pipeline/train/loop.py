@@ -16,6 +16,7 @@ from pipeline.train.clock import Clock
 from pipeline.train.job import Training
 from pipeline.train.memory import Heap
 from pipeline.train.metrics import MetricsLog
+from pipeline.train.optimizer import new_optimizer, set_rate
 from simulator.events import Event, Metric, Note, Progress
 
 
@@ -25,8 +26,7 @@ def train(job: Training) -> Generator[Event, None, State]:
     Raises TrainError on a loss that is no number or memory that is too small, Interrupted when cancelled.
     """
     recipe, schedule, main = job.schedule.recipe, job.schedule, job.accelerator.is_main_process
-    # Fused AdamW: one pass over each adapter instead of ten. Betas and epsilon are those of Loshchilov & Hutter.
-    optimizer = torch.optim.AdamW(job.adapters.values(), lr=0.0, weight_decay=recipe.weight_decay, fused=True)
+    optimizer = new_optimizer(job.adapters, recipe)
     yield from _resume(job, optimizer)
     loss, state, clock = job.accelerator.prepare(job.loss), job.state, Clock(job.threads)
     heap = Heap()
@@ -86,8 +86,7 @@ def _step(
     A loss or gradient that is no number stops the run before it spoils the adapter.
     """
     rate = job.schedule.learning_rate(step)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    set_rate(optimizer, rate)
     try:
         while (value := gradients.add_up(job, loss, batches)) is None:
             optimizer.zero_grad(set_to_none=True)

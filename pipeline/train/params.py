@@ -17,6 +17,8 @@ Epochs = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=1e-8, le=0.1, allow_inf_nan=False)]
 """AdamW moves each weight by about the rate: 0.1 is a hundred times what the recipes take, and 1 diverges."""
 
+Ratio = Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)]
+
 
 class Recipe(BaseModel):
     """Every number of a training run. A recipe file gives them; options override them one by one."""
@@ -28,6 +30,7 @@ class Recipe(BaseModel):
     per_device_train_batch_size: int = Field(default=2, ge=1, le=1024)
     gradient_accumulation_steps: int = Field(default=4, ge=1, le=1024)
     learning_rate: Rate = 2e-4
+    loraplus_lr_ratio: Ratio = 1
     warmup_ratio: float = Field(default=0.03, ge=0, le=1)
     weight_decay: float = Field(default=0.0, ge=0, le=1)
     max_grad_norm: float = Field(default=1.0, gt=0, le=1000)
@@ -88,6 +91,10 @@ class TrainParams(BaseModel):
         default=None,
         validation_alias=AliasChoices("learning_rate", "lr"),
         description="the largest step size, above 0 (guide: 2e-4)",
+    )
+    loraplus_lr_ratio: Ratio | None = Field(
+        default=None,
+        description="LoRA+: the B matrices' learning rate is so many times the A matrices' (1: the same)",
     )
     gradient_accumulation_steps: int | None = Field(
         default=None, ge=1, le=1024, description="batches summed up before one step of the optimizer (guide: 4)"

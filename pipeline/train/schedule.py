@@ -55,9 +55,9 @@ class Schedule:
             yield step, order[first : first + taken]
 
     def learning_rate(self, step: int) -> float:
-        """Linear warm-up, then half a cosine down to a tenth of the peak."""
+        """Linear warm-up, then half a cosine down to zero, which the step after the last would reach."""
         warmup = math.ceil(self.recipe.warmup_ratio * self.total_steps)
         if step < warmup:
             return self.recipe.learning_rate * (step + 1) / warmup
         done = (step - warmup) / max(1, self.total_steps - warmup)
-        return self.recipe.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
+        return self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
