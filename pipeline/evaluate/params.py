@@ -30,5 +30,8 @@ class EvalParams(BaseModel):
     base: str | None = Field(None, description="the base to compare with (default: the one the adapter was trained on)")
     version: str | None = Field(None, description="an installed version to evaluate", examples=["ben-lab"])
     parallel: int = Field(4, ge=1, le=64, description="answers generated at once")
+    served: bool = Field(
+        False, description="ask the very files that the chat loads, not copies in Q8_0 that answer faster (Q4_1 bases)"
+    )
     skip_base: bool = Field(False, description="ask the tuned model alone")
     rag: bool = Field(False, description="ask the tuned model once more with the lab's passages in its prompt")

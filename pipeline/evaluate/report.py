@@ -36,7 +36,11 @@ def cell(entry: dict[str, Any] | None) -> str:
 
 def markdown(value: dict[str, Any], answers: list[Answer]) -> str:
     """The page: a table a region, contradicted numbers, and some wrong answers with their reasons."""
-    lines = ["# Evaluation", "", f"Base {value['base']['name']}, adapter {value['adapter']}, {value['seconds']} s."]
+    lines = [
+        "# Evaluation",
+        "",
+        f"Base {value['base']['name']}, adapter {value['adapter']}, {value['engine']}, {value['seconds']} s.",
+    ]
     lines += [f"{value['left_out']} questions were left out because the training data has seen them.", ""]
     lines += ["Each score: share right (right/asked, 95 % Wilson interval).", ""]
     for title, part in (("Interpolation", value), ("Extrapolation", value.get("extrapolation"))):

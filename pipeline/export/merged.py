@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Container, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -51,11 +51,21 @@ def merge(
     head = read_head(base_gguf)
     check_base(adapter, base_sha256)
     placed = place(adapter.pairs, head, untie_head=True)
-    plan = _plan(head, placed, _Q8_0 if quantize == "q8_0" else _F16)
+    return (yield from rewrite(head, placed, out, quantize=quantize))
+
+
+def rewrite(
+    head: GgufHead, placed: Mapping[str, Pair], out: Path, *, quantize: str = "none", recast: Container[int] = ()
+) -> Generator[Event, None, dict[str, Any]]:
+    """Writes the model of `head` with the pairs (by GGUF tensor name) added; as `merge`, with the same errors.
+
+    Tensors whose ggml type is in `recast` are stored anew as well, changed or not.
+    """
+    plan = _plan(head, placed, _Q8_0 if quantize == "q8_0" else _F16, recast)
     total = sum(tensor.size for tensor in plan)
     remove_leftovers(out.parent, out.name)
     require_space(out.parent, head.settings_end + total + (1 << 20), "the merged model")
-    with replacing(out) as temporary, temporary.open("wb") as file, base_gguf.open("rb") as source:
+    with replacing(out) as temporary, temporary.open("wb") as file, head.path.open("rb") as source:
         view = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
         file.write(_head_bytes(head, view, plan))
         for done in _write_tensors(file, view, plan, head.alignment):
@@ -64,7 +74,7 @@ def merge(
     return {
         "bytes": size,
         "changed": len(placed),
-        "kept": len(plan) - len(placed),
+        "kept": sum(tensor.pair is None and tensor.kind == tensor.source.kind for tensor in plan),
         "precision": quantize_name(quantize),
     }
 
@@ -74,15 +84,15 @@ def quantize_name(quantize: str) -> str:
     return "Q8_0" if quantize == "q8_0" else "F16"
 
 
-def _plan(head: GgufHead, placed: Mapping[str, Pair], kind: int) -> list[_Planned]:
-    plan = [_planned(name, source, placed.get(name), kind) for name, source in head.tensors.items()]
+def _plan(head: GgufHead, placed: Mapping[str, Pair], kind: int, recast: Container[int]) -> list[_Planned]:
+    plan = [_planned(name, source, placed.get(name), kind, recast) for name, source in head.tensors.items()]
     if HEAD in placed and HEAD not in head.tensors:
-        plan.append(_planned(HEAD, head.tensors[EMBEDDING], placed[HEAD], kind))
+        plan.append(_planned(HEAD, head.tensors[EMBEDDING], placed[HEAD], kind, recast))
     return plan
 
 
-def _planned(name: str, source: TensorInfo, pair: Pair | None, kind: int) -> _Planned:
-    if pair is None:
+def _planned(name: str, source: TensorInfo, pair: Pair | None, kind: int, recast: Container[int]) -> _Planned:
+    if pair is None and source.kind not in recast:
         return _Planned(name, source, None, source.kind, source.size)
     # Q8_0 goes in blocks of 32; a row of another length stays F16.
     kind = _F16 if source.shape[-1] % 32 else kind
@@ -110,7 +120,8 @@ def _write_tensors(file: IO[bytes], view: mmap.mmap, plan: list[_Planned], align
     # The products are thin (rank rows): BLAS threads cost more in waiting for each other than they save.
     with threadpool_limits(1):
         for tensor in plan:
-            pieces = _copied(tensor, view) if tensor.pair is None else _changed(tensor, tensor.pair, view)
+            same = tensor.pair is None and tensor.kind == tensor.source.kind
+            pieces = _copied(tensor, view) if same else _changed(tensor, view)
             for piece in pieces:
                 file.write(piece)
                 done += len(piece)
@@ -124,13 +135,14 @@ def _copied(tensor: _Planned, view: mmap.mmap) -> Iterator[bytes]:
         yield view[at : min(at + _COPIED_AT_ONCE, end)]
 
 
-def _changed(tensor: _Planned, pair: Pair, view: mmap.mmap) -> Iterator[bytes]:
-    """Dequantise, add the delta, and store: some rows at a time."""
+def _changed(tensor: _Planned, view: mmap.mmap) -> Iterator[bytes]:
+    """Dequantise, add the delta where there is one, and store: some rows at a time."""
     import numpy as np
 
     rows, columns = tensor.source.shape
-    a, b = (pair.b.T, pair.a.T) if tensor.name == EMBEDDING else (pair.a, pair.b)
-    scaled = b * np.float32(pair.strength / pair.rank)
+    if pair := tensor.pair:
+        a, b = (pair.b.T, pair.a.T) if tensor.name == EMBEDDING else (pair.a, pair.b)
+        scaled = b * np.float32(pair.strength / pair.rank)
     row_bytes = tensor.source.size // rows
     step = max(1, _AT_ONCE // columns)
     for row in range(0, rows, step):
@@ -138,7 +150,8 @@ def _changed(tensor: _Planned, pair: Pair, view: mmap.mmap) -> Iterator[bytes]:
         start = tensor.source.offset + row * row_bytes
         packed = np.frombuffer(view[start : start + count * row_bytes], np.uint8).reshape(count, row_bytes)
         values = _dequantised(packed, tensor.source, count)
-        values += scaled[row : row + count] @ a
+        if pair:
+            values += scaled[row : row + count] @ a
         yield _stored(values, tensor)
 
 

@@ -72,3 +72,11 @@ def test_no_adapter_is_one_sentence(lab: Lab) -> None:
         last_result(run(lab, EvalParams(questions=1)))
     with pytest.raises(BadInput, match="give one of them"):
         last_result(run(lab, EvalParams(version="ben-lab", adapter="x")))
+
+
+def test_the_served_files_are_asked_on_demand_and_copies_do_not_stay(evaluated: Lab) -> None:
+    params = {"questions": 2, "kinds": ["numeric"], "extrapolation": False, "parallel": 1, "skip_base": True}
+    for wanted, said in ((True, "as served"), (False, "copies in Q8_0")):
+        value = last_result(run(evaluated, EvalParams(**params, served=wanted)))
+        assert value["engine"] == said
+    assert not list(evaluated.runs.rglob("engine-*.gguf"))
