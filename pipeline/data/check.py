@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.data.claims import Claim, Run, runs_of, verify
 from pipeline.data.line import Sample
-from pipeline.data.numbers import NUMBER, numbers_in
+from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
 from pipeline.data.params import CheckParams
 from pipeline.data.reader import BadLine, read_lines
 from pipeline.data.source import InProcess
@@ -111,7 +111,8 @@ def uncovered(sample: Sample) -> list[str]:
     return [
         match.group()
         for match in NUMBER.finditer(sample.output)
-        if match.group() not in texts and not any(low <= match.start() and match.end() <= high for low, high in spans)
+        if plain_minus(match.group()) not in texts
+        and not any(low <= match.start() and match.end() <= high for low, high in spans)
     ]
 
 

@@ -35,8 +35,9 @@ STEPS = {
 """In what steps a feature is foretold, in its own unit."""
 
 _CENT = Decimal(1).scaleb(-DECIMALS)
-NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w|-[a-z])")
+NUMBER = re.compile(r"(?<![\w.])[-−–]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?!\w|-[a-z])")
 """A number that stands by itself: not the 2 of `Jarvis-2v`, not a part of `k1`."""
+_DASHES = str.maketrans("−–", "--")
 
 
 def measured(value: float) -> str:
@@ -64,4 +65,9 @@ def setting(value: float) -> str:
 
 def numbers_in(text: str) -> list[str]:
     """Every free-standing number of `text`, in order, with a plain minus sign."""
-    return [match.group().replace("−", "-") for match in NUMBER.finditer(text)]
+    return [plain_minus(match.group()) for match in NUMBER.finditer(text)]
+
+
+def plain_minus(text: str) -> str:
+    """What `NUMBER` found, whichever dash is its minus sign, so that float() reads it."""
+    return text.translate(_DASHES)

@@ -31,7 +31,7 @@ def read_tool_line(text: str) -> tuple[str, dict[str, Any]] | None:
     if not isinstance(call, dict) or not isinstance(call.get("args"), dict):
         raise ValueError("the tool call has no object named args")
     name = call.get("name")
-    if name not in EXPERIMENTS:
+    if not isinstance(name, str) or name not in EXPERIMENTS:
         raise ValueError(f"{str(name)[:40]!r} is not an experiment")
     validate(EXPERIMENTS[name].params, call["args"])
-    return str(name), call["args"]
+    return name, call["args"]

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 
 import simulator
-from pipeline.data.numbers import NUMBER, numbers_in
+from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
 from pipeline.evaluate.graders.names import PATTERNS
 from pipeline.evaluate.graders.numeric import tolerance
 from pipeline.evaluate.question import Question
@@ -52,11 +52,11 @@ def count(question: Question, answer: str) -> Numbers:
         elif match["label"]:
             run = _run_of_label(question, match["label"], run)
         elif feature and not (
-            match["number"].replace("−", "-") in given and (shown or not _stated(answer, match.start(), feature))
+            plain_minus(match["number"]) in given and (shown or not _stated(answer, match.start(), feature))
         ):
             truth = float(question.results[run]["features"][feature])
             checked += 1
-            contradicted += abs(float(match["number"].replace("−", "-")) - truth) > tolerance(feature)
+            contradicted += abs(float(plain_minus(match["number"])) - truth) > tolerance(feature)
     return Numbers(checked, contradicted)
 
 

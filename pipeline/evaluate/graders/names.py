@@ -10,21 +10,35 @@ PATTERNS = {
     "trivial_product": r"trivial(?:[\s_-]+product)?|product[\s_-]+(?:state|phase)",
     "pseudorandom": r"pseudo[\s_-]?random",
 }
-_ANY = re.compile("|".join(rf"(?P<{name}>\b(?:{pattern})(?![a-z]))" for name, pattern in PATTERNS.items()), re.I)
-_DENIED = re.compile(
-    r"\b(?:not|never|neither|nor|no|than|rather than|unlike|instead of)\s+(?:(?!but\b)\w+\s+){0,2}$", re.I
+_ANY = re.compile(
+    "|".join(rf"(?P<{name}>\b(?<!non-)(?<!non )(?:{pattern})(?![a-z]))" for name, pattern in PATTERNS.items()), re.I
 )
+_BEFORE = re.compile(
+    r"(?:\b(?P<word>not|never|neither|nor|no|than|unlike|without|cannot be|instead of|rather than|anything but"
+    r"|rules? out|excludes?)|n[’']t)\s+(?:(?!but\b)\w+\s+){0,4}$|\bneither\s[^.;]*$",
+    re.I,
+)
+_AFTER = re.compile(
+    r"\s*(?:phase\s+)?(?:is|would be|can be)\s+(?:wrong|ruled out|excluded|impossible|unlikely)\b", re.I
+)
+
+
+def plain(text: str) -> str:
+    """The text without marks of emphasis and quotes, which would hide what stands before a name."""
+    return re.sub(r"[*`\"“”]", "", text)
 
 
 def phases_in(text: str) -> list[str]:
     """The phases that a text names and does not deny, in order of first mention."""
-    return list(mentions(text))
+    named = [phase for phase, _, denied in all_mentions(plain(text)) if denied is None]
+    return list(dict.fromkeys(named))
 
 
-def mentions(text: str) -> dict[str, tuple[int, int]]:
-    """Where each phase that a text names and does not deny is named first, in that order."""
-    found: dict[str, tuple[int, int]] = {}
+def all_mentions(text: str) -> list[tuple[str, tuple[int, int], str | None]]:
+    """Every phase that a text names: where, and the word that denies it ("not", "than", …), or None."""
+    found = []
     for match in _ANY.finditer(text):
-        if not _DENIED.search(text[max(0, match.start() - 40) : match.start()]):
-            found.setdefault(str(match.lastgroup), match.span())
+        before = _BEFORE.search(text[max(0, match.start() - 60) : match.start()])
+        denied = (before["word"] or "not").lower() if before else "wrong" if _AFTER.match(text, match.end()) else None
+        found.append((str(match.lastgroup), match.span(), denied))
     return found

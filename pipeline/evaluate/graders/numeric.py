@@ -5,10 +5,20 @@ from __future__ import annotations
 import re
 
 import simulator
-from pipeline.data.numbers import NUMBER, measured, numbers_in
+from pipeline.data.numbers import NUMBER, measured, numbers_in, plain_minus
+from pipeline.evaluate.graders.names import plain
 from pipeline.evaluate.question import Grade, Question, grader
 
 _OTHER = re.compile(rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)})\b")
+_LINK = "is|of|at|about|be|will|value|around|roughly|approximately|near|comes|out|as|to|equals|should|would|close"
+_ITEM = re.compile(r"^\s*\d+[.)]\s+", re.M)
+_SETTING = re.compile(
+    r"\b(?:bias|depth|seed|(?:system[_ ])?size|chain length|sites|shots|n)\s*(?:=|:|of|is)?\s*"
+    r"[-−–]?\d+(?:\.\d+)?(?![\w.]*\d)",
+    re.I,
+)
+_REFUSED = re.compile(r"\s*(?:(?:is|will be|be)\s+)?not\b", re.I)
+_ZERO = re.compile(r"\b(?:zero|vanishes)\b", re.I)
 TOLERANCE = 0.15
 """Of a feature's scale."""
 
@@ -20,15 +30,20 @@ def tolerance(feature: str) -> float:
 
 def stated_value(question: Question, answer: str) -> float | None:
     """The number that the answer gives for the feature: the one at its name, else the first that is no setting."""
-    stated = re.search(rf"\b{question.feature}\b(?:\s+(?:is|of|at|about|be|will|value|around|≈|=)|[\s:=≈~*`])*", answer)
+    answer = _SETTING.sub(" ", _ITEM.sub("", plain(answer)))
+    stated = re.search(rf"\b{question.feature}\b(?:\s+(?:{_LINK})\b|[\s:=≈~])*", answer)
     after = answer[stated.end() :] if stated else answer
     if stated and (other := _OTHER.search(after)):
         after = after[: other.start()]
+    if _REFUSED.match(after):
+        return None
     if stated and (at_once := NUMBER.match(after)):
-        return float(at_once.group().replace("−", "-"))
+        return float(plain_minus(at_once.group()))
     given = set(numbers_in(question.prompt))
     fresh = [text for text in numbers_in(after) if "." in text or text not in given]
-    return float(fresh[0]) if fresh else None
+    if not fresh:
+        return 0.0 if _ZERO.search(after) else None
+    return float(fresh[0])
 
 
 @grader("numeric")

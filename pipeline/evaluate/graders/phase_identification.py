@@ -8,7 +8,7 @@ from pipeline.evaluate.graders.names import phases_in
 from pipeline.evaluate.question import Grade, Question, grader
 
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n+")
-_GUESS = re.compile(r"\b(?:would|could|might|may|if|whether|at first)\b|\?", re.I)
+_GUESS = re.compile(r"\b(?:would(?! say)|could|might|may|if|whether|at first)\b|\?|^\s*(?:in|for) an? ", re.I)
 
 
 @grader("phase_identification")

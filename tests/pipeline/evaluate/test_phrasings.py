@@ -1,0 +1,161 @@
+"""Answers as models phrase them: denied, hedged, turned around, with the settings said again."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files
+
+import pytest
+
+from pipeline.evaluate.graders.definitions import definitions
+from pipeline.evaluate.graders.names import phases_in
+from pipeline.evaluate.graders.numeric import stated_value
+from pipeline.evaluate.graders.ordering import ranking, winner
+from pipeline.evaluate.graders.tools import tools
+from pipeline.evaluate.question import Question
+
+RANKED = ["pseudorandom", "spt_cluster", "ising_symmetry_breaking", "trivial_product"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ("A is 0.20 and B is 0.60, so B is larger.", "B"),
+        ("A is spt_cluster, depth 8. B is pseudorandom, depth 8. B has more entropy.", "B"),
+        ("A has depth 8 and B has depth 16; the larger one is B.", "B"),
+        ("A has a lower entropy_final than B.", "B"),
+        ("A is clearly smaller.", "B"),
+        ("A is no larger than B.", "B"),
+        ("B isn't larger.", "A"),
+        ("The larger one is not A.", "B"),
+        ("A has 0.2, and B wins.", "B"),
+        ("B > A", "B"),
+        ("A < B", "B"),
+        ("It's B.", "B"),
+        ("B, because it is deeper.", "B"),
+        ("B's entropy is larger.", "B"),
+        ("A: 0.2, B: 0.6. Answer: B", "B"),
+        ("Larger: B", "B"),
+        ("**B**", "B"),
+        ("Run B is larger than run A.", "B"),
+        ("A is larger than B.", "A"),
+        ("Both are equal.", None),
+    ],
+)
+def test_pairs(answer: str, wanted: str | None) -> None:
+    assert winner(answer) == wanted
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "pseudorandom > spt_cluster > ising_symmetry_breaking > trivial_product",
+        "trivial_product < ising < spt < pseudorandom",
+        "From smallest to largest: trivial_product, ising, spt, pseudorandom",
+        "pseudorandom has more than spt_cluster, which has more than ising, which has more than trivial_product.",
+        "Among ising, spt, trivial and pseudorandom the ranking is pseudorandom > spt > ising > trivial.",
+        "1. pseudorandom\n2. spt_cluster\n3. ising\n4. trivial_product",
+        "pseudorandom, then spt, then ising, then trivial",
+    ],
+)
+def test_rankings(answer: str) -> None:
+    ranks = ranking(answer)
+    assert sorted(ranks, key=ranks.__getitem__) == RANKED
+
+
+def test_equal_ranks_in_a_rising_list() -> None:
+    assert ranking("pseudorandom < spt < ising = trivial")["ising_symmetry_breaking"] == 0
+    assert ranking("pseudorandom < spt < ising = trivial")["trivial_product"] == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ("It isn't spt_cluster.", []),
+        ("It is not `spt_cluster`.", []),
+        ("This cannot be spt_cluster.", []),
+        ("It is not consistent with the spt_cluster phase.", []),
+        ("Anything but spt_cluster.", []),
+        ("I don't think it is spt_cluster", []),
+        ("spt_cluster is wrong.", []),
+        ("The order is non-trivial.", []),
+        ("Neither Ising, trivial nor pseudorandom.", []),
+        ("spt_cluster and not **ising_symmetry_breaking**", ["spt_cluster"]),
+        ("spt_cluster without symmetry breaking.", ["spt_cluster"]),
+        ("not ising but spt_cluster", ["spt_cluster"]),
+    ],
+)
+def test_phases(answer: str, wanted: list[str]) -> None:
+    assert phases_in(answer) == wanted
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ("zz_nearest for ising, bias 0.65, seed 20001 is 0.44", 0.44),
+        ("At bias 0.65 it is 0.44", 0.44),
+        ("zz_nearest (depth 8, bias 0.65) = 0.44", 0.44),
+        ("zz_nearest at bias 0.65 is **0.05**", 0.05),
+        ("ising_symmetry_breaking at size 32, depth 8, bias 0.65. zz_nearest: 0.65.", 0.65),
+        ("zz_nearest is zero.", 0.0),
+        ("zz_nearest is .44", 0.44),
+        ("zz_nearest = –0.44", -0.44),
+        ("1. Value: 0.44", 0.44),
+        ("zz_nearest comes out as 8.", 8.0),
+        ("zz_nearest is **not** 0.44", None),
+        ("It depends on the seed.", None),
+    ],
+)
+def test_numbers(answer: str, wanted: float | None) -> None:
+    prompt = "What is zz_nearest for ising_symmetry_breaking, system_size 32, depth 8, bias 0.65, seed 20001?"
+    assert stated_value(Question("numeric", "x", prompt, [], feature="zz_nearest"), answer) == wanted
+
+
+FALSE = {
+    "maximize_tri": "Run tri on ising_symmetry_breaking with bias 0.5 and a large depth.",
+    "drift_interpretation": "High drift: the run is stable. Low drift: the run is sensitive.",
+    "ising_vs_spt": "SPT has local order: its spins align. The Ising phase only shows string order.",
+    "pseudorandom": "pseudorandom has zero entropy and never scrambles",
+    "trivial_product": "trivial_product is maximally entangled by the field",
+    "spt_cluster": "spt_cluster has no string order, it is not hidden.",
+    "ising_symmetry_breaking": "spins never align, zz_nearest is zero and the bias does nothing.",
+    "magnetization": "mean X of the spins and independent of bias.",
+}
+TRUE = [
+    ("maximize_tri", "Take ising_symmetry_breaking with bias=1.0 at depth 1"),
+    ("maximize_tri", "ising, set the bias to 1 at a shallow depth"),
+    ("maximize_tri", "ising: Do not use a bias of 0.5: take bias 1 at low depth"),
+    ("drift_interpretation", "High replay drift means the run is unstable: it keeps changing. Low drift: stable."),
+    (
+        "drift_interpretation",
+        "Low replay drift means that it is not sensitive: it is stable. High drift: it scrambles.",
+    ),
+    ("ising_vs_spt", "Ising has local order, whereas SPT order is hidden in string_order"),
+    ("ising_vs_spt", "SPT has a hidden string order, but Ising has a high magnetization."),
+    ("spt_cluster", "a symmetry-protected phase with hidden string order and no high magnetization"),
+    ("trivial_product", "a field makes every spin independent: no high entropy"),
+    ("pseudorandom", "random Clifford gates; from low entropy at depth 1 it scrambles"),
+]
+
+
+def _asked(term: str) -> Question:
+    text = (files("pipeline.evaluate") / "definitions.toml").read_text(encoding="utf-8")
+    facts = next(item for item in tomllib.loads(text)["question"] if item["term"] == term)
+    return Question("definitions", "x", facts["ask"], facts=facts)
+
+
+@pytest.mark.parametrize(("term", "answer"), FALSE.items())
+def test_false_definitions(term: str, answer: str) -> None:
+    assert not definitions(_asked(term), answer).right
+
+
+@pytest.mark.parametrize(("term", "answer"), TRUE)
+def test_true_definitions(term: str, answer: str) -> None:
+    grade = definitions(_asked(term), answer)
+    assert grade.right, grade.reason
+
+
+@pytest.mark.parametrize("name", ['["run_phase"]', "{}", "null"])
+def test_a_tool_named_by_no_text_is_wrong(name: str) -> None:
+    question = Question("tools", "x", "", facts={"name": "run_phase", "args": {"phase_type": "spt_cluster"}})
+    assert "is not an experiment" in tools(question, f'TOOL: {{"name": {name}, "args": {{}}}}').reason
