@@ -30,7 +30,10 @@ def split(line: str) -> list[str]:
 
 
 def parse(command: Command, words: Sequence[str]) -> tuple[str, BaseModel]:
-    """The variant ("" where the command has none) and the checked parameters; a later word wins. Raises BadArgument."""
+    """The variant ("" where the command has none) and the checked parameters. Raises BadArgument.
+
+    Of a name given twice the later value wins; lists grow.
+    """
     variant, model, left = "", command.params, list(words)
     if command.variants is not None:
         variants = command.variants()
@@ -64,15 +67,21 @@ def _values(command: Command, model: type[BaseModel], words: list[str]) -> dict[
                     raise BadArgument(f"--{name} needs a value after it")
                 text = words[position]
                 position += 1
-            values[field] = _convert(model.model_fields[field], text)
+            _set(values, field, _convert(model.model_fields[field], text))
         elif _is_assignment(word, model, command):
             name, _, text = word.partition("=")
             field = field_name(command, model, name)
-            values[field] = _convert(model.model_fields[field], text)
+            _set(values, field, _convert(model.model_fields[field], text))
         else:
             bare.append(word)
     _place_bare(command, model, bare, values)
     return values
+
+
+def _set(values: dict[str, Any], field: str, value: Any) -> None:
+    """A list grows with every time that it is given; of other values the last one wins."""
+    former = values.get(field)
+    values[field] = [*former, *value] if isinstance(former, list) and isinstance(value, list) else value
 
 
 def _is_assignment(word: str, model: type[BaseModel], command: Command) -> bool:

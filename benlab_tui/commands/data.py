@@ -19,7 +19,7 @@ class AddParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    message: int = Field(ge=1, description="the answer's id, as the session shows it")
+    message: int = Field(ge=1, le=2**63 - 1, description="the answer's id, as the session shows it")
     verdict: Literal["accept", "correct", "reject"] = Field(description="what becomes of it")
     correction: str = Field(default="", max_length=100_000, description="with correct: the answer as it should be")
 

@@ -6,17 +6,16 @@ counted; a number of an output that no claim covers is a failure of a line that 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from pipeline.data.claims import Claim, Run, runs_of, verify
 from pipeline.data.line import Sample
 from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
 from pipeline.data.params import CheckParams
+from pipeline.data.paths import given_path
 from pipeline.data.reader import BadLine, read_lines
 from pipeline.data.source import InProcess
 from pipeline.lab import Lab
@@ -24,6 +23,8 @@ from simulator.errors import SimulatorError
 from simulator.events import Event, Note, Progress, Result
 
 CHUNK = 200
+LARGEST = 1e300
+"""The largest number that a claim may state: a float holds it, and so its difference to another."""
 """Lines whose runs are done together."""
 
 
@@ -39,7 +40,7 @@ class Failure:
 
 def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
     """Progress, then a Result with ok, lines, claims, unclaimed_lines and failures. Raises DataError."""
-    path = Path(params.file).expanduser()
+    path = given_path(params.file)
     failures: list[Failure] = []
     lines = claims = bare = bad = 0
     chunk: list[tuple[int, Sample]] = []
@@ -177,7 +178,7 @@ def _shape(claim: object) -> str | None:
     measured = not claim["quantity"].startswith(("verdict.", "glossary.", "param.", "tool"))
     if measured:
         values = [claim.get("value"), claim.get("tolerance")]
-        if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+        if not all(isinstance(value, int | float) and abs(value) <= LARGEST for value in values):
             return "value or tolerance is no number"
     return None
 

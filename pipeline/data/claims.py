@@ -23,7 +23,7 @@ from typing import Any
 from pipeline.data.glossary import Entry, by_key
 from pipeline.data.numbers import HALF_STEP, foretold, half_step, measured, setting
 from pipeline.data.rules import RULES, is_of_the_seed
-from pipeline.data.tool_line import read_tool_line
+from pipeline.data.tool_line import MARK, read_tool_line
 from simulator.errors import SimulatorError
 
 Claim = dict[str, Any]
@@ -186,4 +186,9 @@ def _tool_trouble(claim: Claim) -> str | None:
         call = read_tool_line(str(claim["text"]))
     except (ValueError, SimulatorError) as error:
         return str(error)
-    return None if call == (claim["name"], claim["args"]) else f"{call}"
+    if call != (claim["name"], claim["args"]):
+        return f"{call}"
+    before, _, after = str(claim["text"]).partition(MARK)
+    _, end = json.JSONDecoder().raw_decode(after.strip())
+    beside = f"{before} {after.strip()[end:]}".strip()
+    return f"the call, and beside it {beside[:60]!r}" if beside else None

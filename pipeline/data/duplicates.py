@@ -1,23 +1,23 @@
 """Exact and near duplicates.
 
-Exact: the same prompt and answer, case, punctuation and spacing aside. Near: the same answer to prompts that share at
-least nine tenths of their words (Jaccard index of word sets), which is a paraphrase without anything new. Samples
-with the same prompt but another answer contradict each other: the first one stays.
+Exact: the same prompt, case, spacing and the punctuation around words aside. Near: the same answer to prompts that
+share at least nine tenths of their words (Jaccard index of word sets), which is a paraphrase without anything new.
+Samples with the same prompt but another answer contradict each other: the first one stays.
 """
 
 from __future__ import annotations
 
-import re
+import math
 from collections import defaultdict
 
 from pipeline.data.line import Sample
 
 NEAR = 0.9
-_WORD = re.compile(r"[\w.+-]+")
+_AROUND = ".,;:!?()[]\"'`*"
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip(".") for word in _WORD.findall(text.lower()))
+    return tuple(bare for word in text.lower().split() if (bare := word.strip(_AROUND)))
 
 
 class Seen:
@@ -25,7 +25,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.prompts: set[tuple[str, ...]] = set()
-        self.by_answer: dict[tuple[str, ...], list[frozenset[str]]] = defaultdict(list)
+        self._near: dict[tuple[tuple[str, ...], str], list[frozenset[str]]] = defaultdict(list)
         self.exact = 0
         self.near = 0
 
@@ -36,12 +36,33 @@ class Seen:
             self.exact += 1
             return False
         words = frozenset(prompt)
-        if any(_jaccard(words, other) >= NEAR for other in self.by_answer[answer]):
+        keys = [(answer, word) for word in _telling(words)]
+        if any(_jaccard(words, other) >= NEAR for key in keys for other in self._near.get(key, ())):
             self.near += 1
             return False
-        self.prompts.add(prompt)
-        self.by_answer[answer].append(words)
+        self._keep(prompt, words, keys)
         return True
+
+    def remember(self, sample: Sample) -> None:
+        """Takes note of a sample that stays, duplicate or not."""
+        prompt = _words(sample.prompt)
+        words = frozenset(prompt)
+        self._keep(prompt, words, [(_words(sample.output), word) for word in _telling(words)])
+
+    def _keep(self, prompt: tuple[str, ...], words: frozenset[str], keys: list[tuple[tuple[str, ...], str]]) -> None:
+        self.prompts.add(prompt)
+        for key in keys:
+            self._near[key].append(words)
+
+
+def _telling(words: frozenset[str]) -> list[str]:
+    """So many of the words, longest first, that two near sets have at least one of them in common.
+
+    Sets whose Jaccard index is t share t of the larger one's words, so that at most a share 1 - t of either is its
+    own (prefix filtering: Chaudhuri, Ganti & Kaushik, ICDE 2006). Long words are rare, which keeps the lists short.
+    """
+    ranked = sorted(words, key=lambda word: (-len(word), word))
+    return ranked[: len(ranked) - math.ceil(NEAR * len(ranked)) + 1]
 
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:

@@ -97,9 +97,11 @@ def accepted(lab: Lab) -> list[Sample]:
     return [_sample(turn) for turn in judged(lab) if turn.verdict != "reject"]
 
 
-def is_turn(sample: Sample) -> bool:
-    """Whether the sample is a judged chat turn of a lab."""
-    return sample.meta.get("kind") == CHAT and "message" in (sample.meta.get("provenance") or {})
+def turn_of(sample: Sample) -> int | None:
+    """The number of the answer that the sample is a judged chat turn of, None where it is none."""
+    where = sample.meta.get("provenance")
+    message = where.get("message") if sample.meta.get("kind") == CHAT and isinstance(where, dict) else None
+    return message if isinstance(message, int) else None
 
 
 def _sample(turn: Turn) -> Sample:

@@ -12,10 +12,10 @@ from random import Random
 
 import simulator
 from pipeline.data.duplicates import Seen
-from pipeline.data.feedback import accepted, is_turn
+from pipeline.data.feedback import accepted, judged, turn_of
 from pipeline.data.line import Sample
 from pipeline.data.params import GenerateParams
-from pipeline.data.paths import out_path, validation_path
+from pipeline.data.paths import given_path, manifest_path, out_path, validation_path
 from pipeline.data.reader import BadLine, read_good
 from pipeline.data.recipes import counts
 from pipeline.data.regions import TRAIN, VALIDATION
@@ -49,7 +49,8 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
     wanted = counts(params)
     out = out_path(lab, params.out)
     parts = _Parts()
-    kept = _keep(out, parts, judged=params.feedback and lab.database.exists()) if params.append else 0
+    _refuse_own_output(params.mix, out)
+    kept = _keep(out, parts, _prompts_judged(lab) if params.feedback else {}) if params.append else 0
     yield from _own_lines(lab, params, parts)
     source: Source = OverApi(params.api, os.environ.get("BENLAB_API_TOKEN")) if params.api else InProcess()
     try:
@@ -85,7 +86,20 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
     )
 
 
-def _keep(out: Path, parts: _Parts, judged: bool) -> int:
+def _refuse_own_output(mix: list[str], out: Path) -> None:
+    """Raises DataError where a file to mix in is one that this call writes: its bad lines would be lost."""
+    written = {path.resolve(): path for path in (out, validation_path(out), manifest_path(out))}
+    for name in mix:
+        if given_path(name).resolve() in written:
+            raise DataError(f"{name} would be written over by this call: give --out another name, or use --append")
+
+
+def _prompts_judged(lab: Lab) -> dict[int, str]:
+    """The prompt of every chat turn that has a verdict in this lab, by the answer's number."""
+    return {turn.message_id: turn.prompt for turn in judged(lab)}
+
+
+def _keep(out: Path, parts: _Parts, judged_here: dict[int, str]) -> int:
     """Takes over the data set that is there, for --append; returns its number of training lines."""
     if not out.exists():
         return 0
@@ -100,15 +114,20 @@ def _keep(out: Path, parts: _Parts, judged: bool) -> int:
         good, bad = read_good(path)
         if bad:
             raise DataError(f"{bad[0]}: mend or remove that line before you append; nothing was changed")
-        # Judged chat turns come from lab.db again, by what is said of them now.
-        target += [sample for sample in good if not (judged and is_turn(sample)) and parts.seen.take(sample)]
+        for sample in good:
+            # Judged chat turns come from lab.db again, by what is said of them now; another lab's stay as they are.
+            message = turn_of(sample)
+            if message is not None and judged_here.get(message) == sample.prompt:
+                continue
+            parts.seen.remember(sample)
+            target.append(sample)
     return len(parts.train)
 
 
 def _own_lines(lab: Lab, params: GenerateParams, parts: _Parts) -> Iterator[Event]:
     """The user's own files, and the chat turns that were accepted or corrected."""
     for name in params.mix:
-        good, bad = read_good(Path(name).expanduser())
+        good, bad = read_good(given_path(name))
         if not good and bad:
             raise DataError(f"{name} has no usable line; the first trouble is line {bad[0].line}: {bad[0].reason}")
         for line in bad[:MOST_NOTES]:

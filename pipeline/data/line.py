@@ -57,9 +57,13 @@ def parse(line: str) -> Sample:
     if size > LONGEST:
         raise ValueError(f"{size} characters of text, above the largest, {LONGEST}")
     try:
-        (sample.prompt + sample.output).encode("utf-8")
+        sample.to_line().encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError("half a surrogate pair in the text, which UTF-8 cannot hold") from error
+    except RecursionError as error:
+        raise ValueError("JSON nested too deeply") from error
+    except ValueError as error:
+        raise ValueError("meta holds a number beyond what a float can be") from error
     return sample
 
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from pipeline.data.kinds import KINDS
 from pipeline.data.kinds.base import GUIDE_KINDS
 from pipeline.data.params import MOST, GenerateParams
+from pipeline.data.paths import clipped, given_path
 from pipeline.errors import BadInput
 
 LIMITS = {"definitions": 700, "design": 700}
@@ -51,13 +51,16 @@ def load_recipe(name: str) -> Recipe:
     if name in shipped():
         text = files("pipeline.data").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
     else:
-        path = Path(name).expanduser()
-        if not path.is_file():
-            raise BadInput(f"no recipe {name!r}: use one of {', '.join(shipped())}, or the path of a TOML file")
+        path = given_path(name)
         try:
+            if not path.is_file():
+                raise BadInput(
+                    f"no recipe {clipped(name)}: use one of {', '.join(shipped())}, or the path of a TOML file"
+                )
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"the recipe {path} cannot be read ({error}): give a TOML file in UTF-8") from error
+            said = error.strerror if isinstance(error, OSError) else error
+            raise BadInput(f"the recipe {clipped(name)} cannot be read ({said}): give a TOML file in UTF-8") from error
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -71,7 +74,7 @@ def _checked(name: str, raw: dict[str, Any]) -> Recipe:
         raise BadInput(f"the recipe {name} has the key {min(unknown)!r}: use description, extends, counts, shares")
     start = Recipe(name, {}, {})
     if "extends" in raw:
-        if raw["extends"] not in shipped() or raw["extends"] == name:
+        if not isinstance(raw["extends"], str) or raw["extends"] not in shipped() or raw["extends"] == name:
             raise BadInput(f"the recipe {name} extends {raw['extends']!r}: use one of {', '.join(shipped())}")
         start = load_recipe(raw["extends"])
     for part, whole in (("counts", True), ("shares", False)):

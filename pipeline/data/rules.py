@@ -136,18 +136,21 @@ def tri_carrier(results: Results, feature: str) -> str:
 
 @rule("drift_level")
 def drift_level(results: Results, feature: str) -> str:
-    """low where the last drift is below 1, moderate below 3, high from there on (units of feature scales)."""
-    value = float(measured(results[0]["runs"][-1]["drift"]))
+    """low where the largest drift is below 1, moderate below 3, high from there on (units of feature scales)."""
+    value = max(float(measured(run["drift"])) for run in results[0]["runs"])
     return "low" if value < 1 else "moderate" if value < 3 else "high"
 
 
 @rule("drift_trend")
 def drift_trend(results: Results, feature: str) -> str:
-    """How the last replay drifts against the first one after the base: grows, levels off (within 10 %), returns."""
+    """How the replays after the base drift: returns where the last is below 0.9 of the largest, levels off where all
+    are above that; else grows where none is below the one before it, or goes up and down."""
     drifts = [float(measured(run["drift"])) for run in results[0]["runs"][1:]]
-    if not drifts or drifts[-1] > 1.1 * drifts[0]:
-        return "grows"
-    return "returns" if drifts[-1] < 0.9 * drifts[0] else "levels off"
+    if not drifts or drifts[-1] < 0.9 * max(drifts):
+        return "returns" if drifts else "grows"
+    if min(drifts) >= 0.9 * max(drifts):
+        return "levels off"
+    return "grows" if drifts == sorted(drifts) else "goes up and down"
 
 
 @rule("purity_level")

@@ -86,3 +86,9 @@ def test_no_line_crashes_the_parser(line: str) -> None:
             arguments.parse(command, words)
         except ConsoleError as error:
             assert str(error)
+
+
+def test_a_list_grows_with_every_time_it_is_given() -> None:
+    command = Command("x", "about", _nothing, params=_Params)
+    _, values = arguments.parse(command, ["--factors", "1,2", "factors=3", "seed=1", "seed=2"])
+    assert (values.factors, values.seed) == ([1, 2, 3], 2)

@@ -17,10 +17,16 @@ MEANING = {
     "moderate": "The fingerprint changes with depth, but the phase can still be told.",
     "high": "The fingerprint keeps changing with depth: the run is sensitive to replay.",
 }
+FLAT = {
+    "moderate": "Deeper replays are all about as far from the first run, and the phase can still be told.",
+    "high": "Every deeper replay is far from the first run: it is sensitive to replay.",
+}
+"""The meaning where drift levels off."""
 TREND = {
     "grows": "Drift grows with the factor.",
     "levels off": "Drift levels off.",
-    "returns": "Drift returns: the deepest replay is nearer to the first run.",
+    "returns": "Drift returns: the deepest replay is nearer to the first run than one before it.",
+    "goes up and down": "Drift goes up and down with the factor.",
 }
 
 
@@ -56,6 +62,7 @@ class ReplayDriftKind:
         if result["growth_exponent"] is not None:
             growth = f", growth exponent {words.number(run, result, 'growth_exponent')}"
         measured = f"Replay drift is {level}: {drifts}. {TREND[trend]} Replay sensitivity index {index}{growth}."
-        output = f"{measured} {MEANING[level]}"
+        meaning = FLAT.get(level, MEANING[level]) if trend == "levels off" else MEANING[level]
+        output = f"{measured} {meaning}"
         settings, rest = settings_text(run.params), rest_text(run.params)
         return Draft(pick(rng, "replay_drift", phase=run.params["phase_type"], settings=settings, rest=rest), output)

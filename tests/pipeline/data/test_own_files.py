@@ -1,0 +1,162 @@
+"""A user's own files: nothing of them is lost, whatever they hold and wherever they lie."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from pipeline.data.check import run as check
+from pipeline.data.duplicates import NEAR, Seen
+from pipeline.data.generate import run
+from pipeline.data.line import Sample, parse
+from pipeline.data.params import CheckParams, GenerateParams
+from pipeline.data.recipes import load_recipe
+from pipeline.data.rules import drift_level, drift_trend
+from pipeline.data.tool_line import tool_line
+from pipeline.errors import BadInput, DataError
+from pipeline.lab import Lab
+from simulator.events import last_result
+
+NONE = {"n_per_phase": 0, "n_tri": 0, "n_discovery": 0, "n_replay_drift": 0, "extra": 0, "n_validation": 0}
+
+
+def write(path: Path, *rows: dict) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def row(prompt: str, answer: str, **meta) -> dict:
+    return {"instruction": prompt, "input": "", "output": answer, "meta": meta}
+
+
+def generate(lab: Lab, **options) -> list[dict]:
+    value = last_result(run(lab, GenerateParams(**{**NONE, **options})))
+    return [json.loads(line) for line in Path(value["out"]).read_text(encoding="utf-8").splitlines()]
+
+
+def test_appending_keeps_the_chat_turns_of_another_lab(lab: Lab, tmp_path: Path) -> None:
+    turn = row("What is TRI?", "A measure.", kind="chat", provenance={"session": 1, "message": 2})
+    odd = row("And drift?", "Another.", kind="chat", provenance=5)
+    generate(lab, mix=[str(write(tmp_path / "other.jsonl", turn, odd))])
+    lab.notebook().close()
+    kept = generate(lab, mix=[str(write(tmp_path / "new.jsonl", row("More?", "More.")))], append=True)
+    assert [line["instruction"] for line in kept] == ["What is TRI?", "And drift?", "More?"]
+
+
+def test_appending_keeps_every_line_that_is_there(lab: Lab, tmp_path: Path) -> None:
+    write(tmp_path / "mine.jsonl", row("Is it so?", "yes"), row("Is it so?", "no"))
+    kept = generate(lab, out=str(tmp_path / "mine.jsonl"), n_per_phase=1, append=True)
+    assert [line["output"] for line in kept[:2]] == ["yes", "no"] and len(kept) == 6
+
+
+def test_a_file_is_not_mixed_into_itself(lab: Lab, tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"instruction": "Why?", "output": "So."}\nbroken\n', encoding="utf-8")
+    with pytest.raises(DataError, match="would be written over"):
+        generate(lab, mix=[str(path)], out=str(path))
+    assert path.read_text(encoding="utf-8").endswith("broken\n")
+
+
+@pytest.mark.parametrize("name", ["mine_validation.jsonl", "mine_manifest.json"])
+def test_what_lies_beside_the_output_is_not_replaced(lab: Lab, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="not of this lab's making"):
+        generate(lab, out=str(tmp_path / "mine.jsonl"), n_per_phase=1)
+    assert (tmp_path / name).read_text(encoding="utf-8") == "{}\n" and not (tmp_path / "mine.jsonl").exists()
+    (tmp_path / name).unlink()
+    generate(lab, out=str(tmp_path / "mine.jsonl"), n_per_phase=1)
+    assert len(generate(lab, out=str(tmp_path / "mine.jsonl"), n_per_phase=2)) == 8
+
+
+def test_a_folder_in_the_manifests_place_changes_nothing(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "v_manifest.json").mkdir()
+    (tmp_path / "v.jsonl").write_text("old", encoding="utf-8")
+    with pytest.raises(BadInput, match="no regular file"):
+        generate(lab, out=str(tmp_path / "v.jsonl"), n_per_phase=1)
+    assert (tmp_path / "v.jsonl").read_text(encoding="utf-8") == "old"
+
+
+def test_prompts_that_differ_by_a_sign_or_a_letter_are_no_duplicates() -> None:
+    seen = Seen()
+    prompts = ["Is 2 < 3?", "Is 2 > 3?", "🙂", "😡", "कि", "की", "k = -1", "k = 1"]
+    assert all(seen.take(Sample(prompt, "", f"answer {number}")) for number, prompt in enumerate(prompts))
+    assert not seen.take(Sample("  IS 2 < 3 ", "", "other"))
+
+
+def test_near_duplicates_are_those_of_comparing_all_pairs() -> None:
+    rng, seen, kept = Random(0), Seen(), []
+    words = [f"{letter * length}{length}" for letter in "abcdef" for length in range(1, 6)]
+    for _ in range(300):
+        prompt = rng.sample(words, rng.choice((10, 11, 12))) if not kept or rng.random() < 0.5 else list(kept[-1])
+        prompt[0] = rng.choice(words)
+        mine = frozenset(prompt)
+        near = any(len(mine & other) / len(mine | other) >= NEAR for other in map(frozenset, kept))
+        rng.shuffle(prompt)
+        taken = seen.take(Sample(" ".join(prompt), "", "yes"))
+        assert taken != near
+        if taken:
+            kept.append(tuple(prompt))
+    assert seen.near > 20 and len(kept) > 100
+
+
+@pytest.mark.parametrize(
+    ("meta", "words"), [('{"x": 1e999}', "beyond what a float can be"), ('{"x": "\\ud800"}', "surrogate")]
+)
+def test_meta_that_cannot_be_written_is_a_bad_line(meta: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parse(f'{{"instruction": "a", "output": "b", "meta": {meta}}}')
+
+
+@pytest.mark.parametrize("text", ['extends = ["default"]\n', "extends = {a = 1}\n"])
+def test_a_recipe_that_extends_no_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "own.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match="extends"):
+        load_recipe(str(tmp_path / "own.toml"))
+
+
+@pytest.mark.parametrize("name", ["~nosuchuser/x.toml", "x" * 5000])
+def test_a_name_that_is_no_path_is_one_short_sentence(lab: Lab, name: str) -> None:
+    with pytest.raises(BadInput) as found:
+        load_recipe(name)
+    assert len(str(found.value)) < 400
+    with pytest.raises((BadInput, DataError)):
+        last_result(check(lab, CheckParams(file=name)))
+
+
+def test_a_tool_claim_is_the_call_and_nothing_beside_it(lab: Lab, tmp_path: Path) -> None:
+    args = {"phase_type": "spt_cluster"}
+    call = tool_line("run_phase", args)
+    for text, holds in ((call, True), (f"{call} zz_nearest is high", False)):
+        claim = {"quantity": "tool", "runs": [], "text": text, "name": "run_phase", "args": args}
+        file = write(tmp_path / "calls.jsonl", row("Run it.", text, kind="tools", claims=[claim]))
+        assert last_result(check(lab, CheckParams(file=str(file))))["ok"] is holds
+
+
+def test_a_claim_of_a_number_beyond_floats_is_a_failure(lab: Lab, tmp_path: Path) -> None:
+    claim = {
+        "quantity": "features.zz_nearest",
+        "text": "1",
+        "value": 10**400,
+        "tolerance": 0.1,
+        "runs": [{"experiment": "run_phase", "params": {}}],
+    }
+    file = write(tmp_path / "big.jsonl", row("How much?", "1", claims=[claim]))
+    assert last_result(check(lab, CheckParams(file=str(file))))["failed"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("drifts", "trend", "level"),
+    [
+        ([0.5, 0.9, 1.4], "grows", "moderate"),
+        ([0.67, 1.30, 0.98], "returns", "moderate"),
+        ([3.97, 2.12, 4.10], "goes up and down", "high"),
+        ([0.50, 0.52, 0.49], "levels off", "low"),
+    ],
+)
+def test_the_words_for_a_drift_fit_all_its_numbers(drifts: list[float], trend: str, level: str) -> None:
+    results = [{"runs": [{"drift": 0.0}, *({"drift": value} for value in drifts)]}]
+    assert (drift_trend(results, ""), drift_level(results, "")) == (trend, level)
+    if trend == "grows":
+        assert all(one <= other for one, other in pairwise(drifts))
