@@ -96,9 +96,8 @@ def _ask(
         loaded, adapters = replace(base, path=files[model].gguf), files[model].adapters
         log = folder / f"engine-{model}.log"
         with EmbeddedServer.start(loaded, adapters, parallel=params.parallel, context=CONTEXT, log=log) as server:
-            for kind in dict.fromkeys(question.kind for question in questions):
-                part = [question for question in questions if question.kind == kind]
-                longest = max(question.max_tokens for question in part)
+            for kind, longest in dict.fromkeys((question.kind, question.max_tokens) for question in questions):
+                part = [question for question in questions if (question.kind, question.max_tokens) == (kind, longest)]
                 prompts = [_messages(system, _prompt(lab, question, model)) for question in part]
                 texts = server.complete_many(prompts, adapter=bool(adapters), max_tokens=longest, stop=STOP)
                 for index, text in texts:
