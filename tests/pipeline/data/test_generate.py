@@ -272,3 +272,15 @@ def test_what_may_never_end_is_not_read(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
         with pytest.raises(DataError, match="no regular file"):
             list(read_lines(path))
+
+
+def test_tool_calls_teach_seeds_of_every_length_and_none_that_is_held_out(lab: Lab) -> None:
+    """Requests of the evaluation name seeds of five digits."""
+    nothing = {"n_per_phase": 0, "n_tri": 0, "n_discovery": 0, "n_replay_drift": 0, "extra": 0, "n_validation": 0}
+    (lab.root / "calls.toml").parent.mkdir(parents=True, exist_ok=True)
+    (lab.root / "calls.toml").write_text("[counts]\ntools = 200\n", encoding="utf-8")
+    last_result(run(lab, GenerateParams(recipe=str(lab.root / "calls.toml"), **nothing)))
+    claims = [claim for line in lines(lab.data) for claim in line["meta"]["claims"]]
+    seeds = [claim["args"]["seed"] for claim in claims if "seed" in claim["args"]]
+    assert {len(str(seed)) for seed in seeds} >= {3, 4, 5, 6}
+    assert {region_of_seed(seed) for seed in seeds} == {"train", None}
