@@ -1,14 +1,14 @@
 """Training speed against trl's SFTTrainer: `python bench/train.py [--steps 12] [--rounds 2] [--batch 8]`.
 
 `--layers 15 --lines 32` trains our side as the smollm2 recipe does, adapters on the upper half of the layers, over
-several epochs of 32 lines; trl trains on the same lines with adapters on all layers. `--loraplus 4` gives our B
-matrices four times the rate, as the smollm2 recipe does.
+several epochs of 32 lines; trl trains on the same lines with adapters on all layers. `--loraplus 8` gives our B
+matrices eight times the rate of trl's, as the smollm2 recipe does.
 
-Same base, data, rank, batch, optimizer, rate and precision; the sides take turns in processes of their own, and the
-clock runs inside the steps alone (no start, no validation). trl is installed from PyPI into a folder of its own,
-without its dependencies, which are here already. After the last round both adapters are measured on one held-out
-set by one judge: plain transformers in float32. Prints the ratio, the share of this machine's GEMM peak that our
-whole step reaches, and where the rest of the step goes.
+Without these: same base, data, rank, batch, optimizer, rate and precision; the sides take turns in processes of their
+own, and the clock runs inside the steps alone (no start, no validation). trl is installed from PyPI into a folder of
+its own, without its dependencies, which are here already. After the last round both adapters are measured on one
+held-out set by one judge: plain transformers in float32. Prints the ratio, the share of this machine's GEMM peak that
+our whole step reaches, and where the rest of the step goes.
 """
 
 from __future__ import annotations

@@ -44,12 +44,15 @@ def usage(lab: Lab) -> list[Part]:
 
 
 def removable(lab: Lab) -> list[Removable]:
-    """Checkpoints of finished runs and temporary files that a kill left; nothing that a job still uses."""
+    """Checkpoints and model copies of finished runs, and temporary files that a kill left; nothing still in use."""
     found = [Removable(path, size_of(path), "a write that was cut off") for path in _cut_off(lab)]
     for job in jobs.find(lab, 1000):
         if job.state() in ("done", "failed", "cancelled"):
             for path in sorted([*job.folder.glob("checkpoint*"), *job.folder.glob("checkpoints")]):
                 found.append(Removable(path, size_of(path), f"checkpoints of {job.kind}, which is {job.state()}"))
+        if job.state() != "running":
+            for path in sorted(job.folder.glob("engine-*.gguf")):
+                found.append(Removable(path, size_of(path), f"a copy that {job.kind} left, which is {job.state()}"))
     return found
 
 

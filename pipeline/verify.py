@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import simulator
-from pipeline.data.numbers import STEPS, foretold
+from pipeline.data.numbers import NUMBER, STEPS, foretold, plain_minus
 from simulator.errors import SimulatorError
 
-_NUMBER = r"(?<![\w.])[-−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])"
 _SETTING = re.compile(r"\b(system_size|depth|seed|bias)\b\s*[=:]?\s*(\d+(?:\.\d+)?)")
 _MOST_RUNS = 6
 MOST_CHECKS = 20
@@ -59,7 +58,7 @@ def check_answer(answer: str, known: Sequence[Mapping[str, Any]]) -> list[Check]
             truth = _value(run, quantity)
             if truth is not None:
                 text = match["number"]
-                right = _equal(text, truth) or text.replace("−", "-") == _in_steps(quantity, truth)
+                right = _equal(text, truth) or plain_minus(text) == _in_steps(quantity, truth)
                 found.append(Check(quantity, text, truth, right, str(run.get("experiment_id", ""))))
             quantity = ""
     return list(dict.fromkeys(found))[:MOST_CHECKS]
@@ -97,7 +96,7 @@ def _scanner(runs: Sequence[Mapping[str, Any]]) -> re.Pattern[str]:
     features = "|".join(name.replace("_", "[ _-]") for name in names)
     labels = {str(run.get("experiment_id")) for run in runs} | {_phase(run) for run in runs if _phase(run)}
     named = "|".join(re.escape(label) for label in sorted(labels))
-    return re.compile(rf"(?P<run>\b(?:{named})\b)|(?P<feature>\b(?:{features})\b)|(?P<number>{_NUMBER})", re.I)
+    return re.compile(rf"(?P<run>\b(?:{named})\b)|(?P<feature>\b(?:{features})\b)|(?P<number>{NUMBER.pattern})", re.I)
 
 
 def _plain(name: str) -> str:
@@ -128,7 +127,7 @@ def _in_steps(quantity: str, truth: float) -> str:
 
 def _equal(text: str, truth: float) -> bool:
     """Equal as rounded to the digits that the text has."""
-    plain = text.replace("−", "-")
+    plain = plain_minus(text)
     mantissa, _, exponent = plain.lower().partition("e")
     decimals = len(mantissa.partition(".")[2]) - int(exponent or 0)
     return abs(float(plain) - truth) <= 0.5 * 10.0**-decimals + 1e-9

@@ -20,6 +20,9 @@ from benlab_tui.watch import JobView, bar
 STATES = ("running", "done", "failed", "cancelled", "interrupted", "past")
 _SHOWN = ("loss", "validation_loss", "learning_rate", "samples_per_second", "tokens_per_second", "step", "accuracy")
 
+ASKED = ("base", "tuned", "retrieval")
+"""The models of an evaluation; its other columns are baselines."""
+
 
 class JobCard(Vertical, can_focus=True):
     """Shows a `JobView`, and draws it again whenever that changes."""
@@ -129,11 +132,12 @@ def _numbers(view: JobView) -> str:
 
 
 def _table(scores: Mapping[str, float]) -> list[str]:
-    """An evaluation's scores, named `kind/model`, as they come in: a row a kind, a column a model."""
+    """An evaluation's scores, named `kind/model`, as they come in: a row a kind, a column a model, baselines last."""
     cells = {tuple(name.split("/", 1)): value for name, value in scores.items() if "/" in name}
     if not cells:
         return []
-    kinds, models = dict.fromkeys(kind for kind, _ in cells), dict.fromkeys(model for _, model in cells)
+    kinds = dict.fromkeys(kind for kind, _ in cells)
+    models = sorted(dict.fromkeys(model for _, model in cells), key=lambda model: model not in ASKED)
     widths = {model: max(6, len(model)) for model in models}
     first = max(len(kind) for kind in kinds)
     head = " ".join([" " * first, *(model.replace("_", " ").rjust(widths[model]) for model in models)])

@@ -23,9 +23,9 @@ from simulator.errors import SimulatorError
 from simulator.events import Event, Note, Progress, Result
 
 CHUNK = 200
+"""Lines whose runs are done together."""
 LARGEST = 1e300
 """The largest number that a claim may state: a float holds it, and so its difference to another."""
-"""Lines whose runs are done together."""
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,8 @@ def _tool_trouble(claim: Claim) -> str | None:
         return str(error)
     if call != (claim["name"], claim["args"]):
         return f"{call}"
-    before, _, after = str(claim["text"]).partition(MARK)
-    _, end = json.JSONDecoder().raw_decode(after.strip())
-    beside = f"{before} {after.strip()[end:]}".strip()
-    return f"the call, and beside it {beside[:60]!r}" if beside else None
+    try:
+        json.loads(str(claim["text"]).strip().removeprefix(MARK))
+    except ValueError:
+        return "a call with something beside it"
+    return None

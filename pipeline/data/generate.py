@@ -15,14 +15,14 @@ from pipeline.data.duplicates import Seen
 from pipeline.data.feedback import accepted, judged, turn_of
 from pipeline.data.line import Sample
 from pipeline.data.params import GenerateParams
-from pipeline.data.paths import given_path, manifest_path, out_path, validation_path
-from pipeline.data.reader import BadLine, read_good
+from pipeline.data.paths import clipped, given_path, manifest_path, out_path, validation_path
+from pipeline.data.reader import BadLine, read_good, read_lines
 from pipeline.data.recipes import counts
 from pipeline.data.regions import TRAIN, VALIDATION
 from pipeline.data.samples import Keep, make
 from pipeline.data.source import InProcess, OverApi, Source
 from pipeline.data.writer import read_manifest, write_dataset
-from pipeline.errors import DataError
+from pipeline.errors import BadInput, DataError
 from pipeline.lab import Lab
 from simulator.events import Event, Note, Progress, Result
 
@@ -48,6 +48,8 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
     started = time.monotonic()
     wanted = counts(params)
     out = out_path(lab, params.out)
+    if params.out:
+        _refuse_strangers(out)
     parts = _Parts()
     _refuse_own_output(params.mix, out)
     kept = _keep(out, parts, _prompts_judged(lab) if params.feedback else {}) if params.append else 0
@@ -88,10 +90,26 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
 
 def _refuse_own_output(mix: list[str], out: Path) -> None:
     """Raises DataError where a file to mix in is one that this call writes: its bad lines would be lost."""
-    written = {path.resolve(): path for path in (out, validation_path(out), manifest_path(out))}
+    written = [path for path in (out, validation_path(out), manifest_path(out)) if path.is_file()]
     for name in mix:
-        if given_path(name).resolve() in written:
-            raise DataError(f"{name} would be written over by this call: give --out another name, or use --append")
+        path = given_path(name)
+        if path.is_file() and any(path.samefile(other) for other in written):
+            raise DataError(f"{name} would be written over by this call: leave it out of mix and use --append")
+
+
+def _refuse_strangers(out: Path) -> None:
+    """Raises BadInput where a file beside `out` would be replaced that no data set of Ben Lab has written."""
+    if "physics_version" in read_manifest(out):
+        return
+    held, manifest = validation_path(out), manifest_path(out)
+    # The manifest is written last: a validation file without one may be of a call that was killed.
+    _, first = next(read_lines(held), (0, None)) if held.is_file() else (0, None)
+    cut_off = first is None or (isinstance(first, Sample) and first.meta.get("split") == VALIDATION.name)
+    for path, strange in ((held, not cut_off), (manifest, manifest.exists())):
+        if strange:
+            raise BadInput(
+                f"{clipped(str(path))} is there and not of this lab's making: give --out another name, or move it away"
+            )
 
 
 def _prompts_judged(lab: Lab) -> dict[int, str]:

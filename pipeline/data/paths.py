@@ -34,30 +34,18 @@ def out_path(lab: Lab, out: str | None) -> Path:
         return lab.data
     try:
         path = Path(out).expanduser()
-        if not path.name or out.endswith("/") or (path.exists() and not path.is_file()):
+        if not path.name or out.endswith("/"):
             raise BadInput(f"{clipped(out)} is no regular file: give the name of a file to write, like my_data.jsonl")
         for target in (path, validation_path(path), manifest_path(path)):
             if target.exists() and not target.is_file():
-                raise BadInput(f"{clipped(str(target))} is no regular file: give --out another name")
+                raise BadInput(f"{clipped(str(target))} is no regular file: give --out the name of one to write")
             if _is_the_labs(lab, target.resolve()):
                 raise BadInput(f"{clipped(str(target))} is the lab's own: give --out another name, like my_data.jsonl")
-        _refuse_strangers(path)
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, BadInput):
             raise
         raise BadInput(f"{clipped(out)} cannot be a file's name ({error}): give another --out") from error
     return path
-
-
-def _refuse_strangers(path: Path) -> None:
-    """Raises BadInput where a file beside `path` would be replaced that no data set of Ben Lab has written."""
-    from pipeline.data.writer import read_manifest
-
-    if "physics_version" in read_manifest(path):
-        return
-    for target in (validation_path(path), manifest_path(path)):
-        if target.exists():
-            raise BadInput(f"{clipped(str(target))} is there and not of this lab's making: give --out another name")
 
 
 def given_path(name: str) -> Path:

@@ -146,8 +146,10 @@ def drift_trend(results: Results, feature: str) -> str:
     """How the replays after the base drift: returns where the last is below 0.9 of the largest, levels off where all
     are above that; else grows where none is below the one before it, or goes up and down."""
     drifts = [float(measured(run["drift"])) for run in results[0]["runs"][1:]]
-    if not drifts or drifts[-1] < 0.9 * max(drifts):
-        return "returns" if drifts else "grows"
+    if not drifts:
+        return "grows"
+    if drifts[-1] < 0.9 * max(drifts):
+        return "returns"
     if min(drifts) >= 0.9 * max(drifts):
         return "levels off"
     return "grows" if drifts == sorted(drifts) else "goes up and down"

@@ -72,7 +72,7 @@ def pairs_of(adapter: Path, head: GgufHead) -> dict[str, Pair]:
     """The pairs of a GGUF adapter by the base's tensor names. Raises ExportError where it does not fit."""
     from gguf import GGUFReader, Keys
 
-    read_head(adapter)
+    read_head(adapter)  # A broken file is one sentence there; the reader of the gguf package would raise anything.
     reader = GGUFReader(adapter)
     strength = reader.fields.get(Keys.Adapter.LORA_ALPHA)
     if strength is None:

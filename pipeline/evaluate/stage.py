@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,7 @@ def run(lab: Lab, params: EvalParams) -> Iterator[Event]:
     means = training_means() if "numeric" in params.kinds else {}
     copied = not params.served and gains_by_copies(base.path)
     try:
-        files = served(base.path, adapter.gguf)
-        if copied:
-            yield Note(
-                "asking copies in Q8_0, which answer faster than Q4_1 and Q5_1; served=yes asks the served files"
-            )
-            files = yield from copies(base.path, adapter.gguf, folder, base=not params.skip_base)
+        files = yield from _files(base.path, adapter.gguf, params, folder, copied)
         yield from _ask(lab, base, files, questions, params, answers, means, folder)
     finally:
         remove_copies(folder)
@@ -72,6 +67,16 @@ def run(lab: Lab, params: EvalParams) -> Iterator[Event]:
         "seconds": round(time.monotonic() - started, 1),
     }
     yield Result({**value, "report": write_report(folder, value, answers)})
+
+
+def _files(
+    base: Path, adapter: Path, params: EvalParams, folder: Path, copied: bool
+) -> Generator[Event, None, dict[str, EngineFiles]]:
+    """What the engine loads for each model: the served files, or copies of them in the run's folder."""
+    if not copied:
+        return served(base, adapter)
+    yield Note("asking copies in Q8_0, which answer faster than Q4_1 and Q5_1; served=yes asks the served files")
+    return (yield from copies(base, adapter, folder, base=not params.skip_base))
 
 
 def _ask(

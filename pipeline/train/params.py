@@ -105,7 +105,7 @@ class TrainParams(BaseModel):
     lora_layers: int | None = Field(
         default=None,
         ge=1,
-        description="adapters on so many of the uppermost layers, those below computed once (default: all)",
+        description="adapters on so many of the uppermost layers, those below computed once (smollm2: 15; else all)",
     )
     target_modules: str | None = Field(
         default=None,

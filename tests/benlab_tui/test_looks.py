@@ -114,6 +114,17 @@ async def test_an_evaluation_s_card_is_a_live_table(lab, engine, console):
         ]
 
 
+async def test_an_evaluation_s_card_puts_the_models_before_the_baselines(lab, engine, console):
+    view = JobView("eval-1", "eval")
+    view.take(Metric("eval", 10, {"numeric/base": 0.04, "numeric/phase_mean": 0.7}))
+    view.take(Metric("eval", 20, {"numeric/tuned": 0.8}))
+    async with console(lab, engine) as (app, pilot):
+        card = JobCard(view)
+        await app.main.show_card(card)
+        await pilot.pause(0.2)
+        assert str(card._words.content).splitlines()[-2].split() == ["base", "tuned", "phase", "mean"]
+
+
 async def test_a_job_card_shows_its_loss_curve_and_passes_its_keys_on(lab, engine, console):
     view = JobView("train-1", "train")
     for step in range(1, 20):

@@ -152,6 +152,15 @@ def test_disk_use_adds_up_and_only_what_is_spare_goes(lab):
     assert not stale.exists()
 
 
+def test_what_a_killed_evaluation_leaves_behind_may_go(lab):
+    run = lab.new_run("eval")
+    record = {"id": run.name, "kind": "eval", "params": {}, "pid": 2**22 - 1, "born": 1.0, "started": time.time()}
+    (run / "job.json").write_text(json.dumps(record))
+    (run / "engine-tuned.gguf").write_bytes(b"0" * 700)
+    assert disk.clean(lab) == 700
+    assert not (run / "engine-tuned.gguf").exists()
+
+
 @pytest.mark.parametrize("place", ["checksum", "middle", "cut"])
 def test_a_damaged_archive_leaves_nothing_behind(lab, session, tmp_path, place):
     file = tmp_path / "lab.tar.gz"

@@ -37,6 +37,13 @@ def test_the_stored_result_is_not_believed(run):
     assert not check_answer("string_order 0.11", [forged])[0].right
 
 
+@pytest.mark.parametrize("minus", ["-", "−", "–"])
+def test_every_dash_is_a_minus_sign(run, minus):
+    truth = run["features"]["string_order"]
+    assert truth > 0.1
+    assert not check_answer(f"string_order is {minus}{truth:.2f}", [run])[0].right
+
+
 def test_settings_counts_and_far_numbers_are_not_judged(run):
     assert check_answer("A run of 16 sites, depth 6, seed 3.", [run]) == []
     assert check_answer("string_order matters; see the paper that came out long ago, in the year 1987", [run]) == []

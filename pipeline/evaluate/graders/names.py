@@ -15,7 +15,8 @@ _ANY = re.compile(
 )
 _BEFORE = re.compile(
     r"(?:\b(?P<word>not|never|neither|nor|no|than|unlike|without|cannot be|instead of|rather than|anything but"
-    r"|rules? out|excludes?)|n[’']t)\s+(?:(?!but\b)\w+\s+){0,4}$|\bneither\s[^.;]*$",
+    r"|rules? out|excludes?)|n[’']t)\s+(?:(?!(?:but|and|so|hence|thus|which|because)\b)\w+\s+){0,4}$"
+    r"|\bneither\s[^.;]*$",
     re.I,
 )
 _AFTER = re.compile(

@@ -17,7 +17,7 @@ _SETTING = re.compile(
     r"[-−–]?\d+(?:\.\d+)?(?![\w.]*\d)",
     re.I,
 )
-_REFUSED = re.compile(r"\s*(?:(?:is|will be|be)\s+)?not\b", re.I)
+_DENIED = re.compile(rf"\bnot\s+{NUMBER.pattern}", re.I)
 _ZERO = re.compile(r"\b(?:zero|vanishes)\b", re.I)
 TOLERANCE = 0.15
 """Of a feature's scale."""
@@ -30,13 +30,11 @@ def tolerance(feature: str) -> float:
 
 def stated_value(question: Question, answer: str) -> float | None:
     """The number that the answer gives for the feature: the one at its name, else the first that is no setting."""
-    answer = _SETTING.sub(" ", _ITEM.sub("", plain(answer)))
+    answer = _DENIED.sub(" ", _SETTING.sub(" ", _ITEM.sub("", plain(answer))))
     stated = re.search(rf"\b{question.feature}\b(?:\s+(?:{_LINK})\b|[\s:=≈~])*", answer)
     after = answer[stated.end() :] if stated else answer
     if stated and (other := _OTHER.search(after)):
         after = after[: other.start()]
-    if _REFUSED.match(after):
-        return None
     if stated and (at_once := NUMBER.match(after)):
         return float(plain_minus(at_once.group()))
     given = set(numbers_in(question.prompt))

@@ -70,6 +70,13 @@ def test_what_lies_beside_the_output_is_not_replaced(lab: Lab, tmp_path: Path, n
     assert len(generate(lab, out=str(tmp_path / "mine.jsonl"), n_per_phase=2)) == 8
 
 
+def test_a_data_set_whose_writing_was_cut_off_is_written_again(lab: Lab, tmp_path: Path) -> None:
+    """Killed between the lines and the manifest."""
+    generate(lab, out=str(tmp_path / "mine.jsonl"), n_per_phase=1, n_validation=2)
+    (tmp_path / "mine_manifest.json").unlink()
+    assert len(generate(lab, out=str(tmp_path / "mine.jsonl"), n_per_phase=2, n_validation=2)) == 8
+
+
 def test_a_folder_in_the_manifests_place_changes_nothing(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "v_manifest.json").mkdir()
     (tmp_path / "v.jsonl").write_text("old", encoding="utf-8")

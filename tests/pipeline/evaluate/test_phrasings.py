@@ -83,6 +83,7 @@ def test_equal_ranks_in_a_rising_list() -> None:
         ("spt_cluster and not **ising_symmetry_breaking**", ["spt_cluster"]),
         ("spt_cluster without symmetry breaking.", ["spt_cluster"]),
         ("not ising but spt_cluster", ["spt_cluster"]),
+        ("There is no order and it is trivial_product", ["trivial_product"]),
     ],
 )
 def test_phases(answer: str, wanted: list[str]) -> None:
@@ -103,6 +104,8 @@ def test_phases(answer: str, wanted: list[str]) -> None:
         ("1. Value: 0.44", 0.44),
         ("zz_nearest comes out as 8.", 8.0),
         ("zz_nearest is **not** 0.44", None),
+        ("zz_nearest is not 0.44 but 0.62", 0.62),
+        ("zz_nearest is not far from 0.44", 0.44),
         ("It depends on the seed.", None),
     ],
 )
