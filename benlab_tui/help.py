@@ -48,6 +48,8 @@ def command_help(command: Command, words: Sequence[str], *, slash: bool) -> str:
                 *(f"  {name}" for name in variants),
                 f"{mark}help {command.name} KIND shows its parameters.",
             ]
+    if command.notes:
+        lines += ["", *command.notes()]
     if command.examples:
         lines += ["", "examples:", *(f"  {mark}{example}" for example in command.examples)]
     return "\n".join(lines)
@@ -68,11 +70,13 @@ def bounds(field: FieldInfo) -> str:
 
 
 def default_of(field: FieldInfo) -> str:
-    """The field's default as text, or "needed"."""
+    """The field's default as text, or "needed"; empty where nothing is the default."""
     if field.is_required():
         return "needed"
     value: Any = field.get_default(call_default_factory=True)
-    return "" if value is PydanticUndefined else f"default {value}"
+    if value is PydanticUndefined or value is None or value in ([], ""):
+        return ""
+    return f"default {'yes' if value else 'no'}" if isinstance(value, bool) else f"default {value}"
 
 
 def _fields(model: type[BaseModel], slash: bool) -> list[str]:

@@ -33,7 +33,8 @@ class Command:
 
     `positional` names the fields that bare words fill, in order; the last of them takes the rest of the line
     where `rest` is true. `variants` gives, for a command whose first word chooses its parameters
-    (`experiment discovery`), each word's model; the word itself is kept in the field `variant_field`.
+    (`experiment discovery`), each word's model; the word itself is kept in the field `variant_field`. `notes` gives
+    lines that its help shows after the parameters.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Command:
     rest: bool = False
     variants: Callable[[], Mapping[str, type[BaseModel]]] | None = None
     where: Where = "both"
+    notes: Callable[[], list[str]] | None = None
     examples: tuple[str, ...] = ()
     group: str = "Lab"
 

@@ -6,6 +6,7 @@ counted; a number of an output that no claim covers is a failure of a line that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -17,13 +18,16 @@ from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
 from pipeline.data.params import CheckParams
 from pipeline.data.paths import given_path
 from pipeline.data.reader import BadLine, read_lines
+from pipeline.data.regions import PHASES
 from pipeline.data.source import InProcess
+from pipeline.errors import DataError
 from pipeline.lab import Lab
 from simulator.errors import SimulatorError
 from simulator.events import Event, Note, Progress, Result
 
 CHUNK = 200
 """Lines whose runs are done together."""
+_ADVICE = re.compile(rf"\b(?:use|try|compare it with)\s+(?:{'|'.join(PHASES)})\b", re.IGNORECASE)
 LARGEST = 1e300
 """The largest number that a claim may state: a float holds it, and so its difference to another."""
 
@@ -36,6 +40,11 @@ class Failure:
     claim: str
     expected: str
     found: str
+
+    def __str__(self) -> str:
+        if self.claim == "line":
+            return f"line {self.line} is no sample: {clip(self.found)}"
+        return f"line {self.line}: {self.claim}: the file says {clip(self.expected)}, found: {clip(self.found)}"
 
 
 def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
@@ -57,11 +66,14 @@ def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
             failures += check_samples(chunk)
             chunk = []
             yield Progress("check", lines, None, f"{len(failures)} failures")
+    if not lines:
+        raise DataError(f"{path} holds no lines, so there is nothing to check: give a JSONL file with samples")
     failures += check_samples(chunk)
     failures.sort(key=lambda failure: failure.line)
     for failure in failures[: min(params.limit, 20)]:
-        said, saw = clip(failure.expected), clip(failure.found)
-        yield Note(f"line {failure.line}: {failure.claim}: the file says {said}, the simulator {saw}")
+        yield Note(str(failure))
+    if bare:
+        yield Note(f"{bare} lines have no claims: nothing in them was checked")
     yield Result(
         {
             "file": str(path),
@@ -90,6 +102,7 @@ def check_samples(samples: list[tuple[int, Sample]]) -> list[Failure]:
                 todo.append((number, claim, runs_of(claim)))
         if claims:
             failures += [Failure(number, "number", text, "no claim covers it") for text in uncovered(sample)]
+            failures += [Failure(number, "phase", text, "no claim is about it") for text in stray_phases(sample)]
             shaped = [claim for claim in claims if not _shape(claim)]
             failures += [
                 Failure(number, str(claim["quantity"]), str(claim["text"]), clip(f"the output says {said!r}"))
@@ -115,6 +128,15 @@ def uncovered(sample: Sample) -> list[str]:
         if plain_minus(match.group()) not in texts
         and not any(low <= match.start() and match.end() <= high for low, high in spans)
     ]
+
+
+def stray_phases(sample: Sample) -> list[str]:
+    """The phase types that an output names and that no claim is about; what to run next (`use X`) states nothing."""
+    claims = [claim for claim in sample.meta.get("claims", []) if not _shape(claim)]
+    known = " ".join(str(claim.get("text", "")) for claim in claims)
+    known += " ".join(str(run.params) for claim in claims for run in runs_of(claim))
+    said = _ADVICE.sub("", sample.output)
+    return [phase for phase in PHASES if phase in said and phase not in known]
 
 
 def _span(claim: Claim) -> tuple[int, int] | None:

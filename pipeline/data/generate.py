@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import simulator
 from pipeline.data.duplicates import Seen
@@ -52,6 +53,9 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
         _refuse_strangers(out)
     parts = _Parts()
     _refuse_own_output(params.mix, out)
+    if out.is_file() and not params.append:
+        lines = read_manifest(out).get("train", {}).get("lines", "all")
+        yield Note(f"{out.name} is made anew, {lines} former lines go; append=yes would keep them")
     kept = _keep(out, parts, _prompts_judged(lab) if params.feedback else {}) if params.append else 0
     yield from _own_lines(lab, params, parts)
     source: Source = OverApi(params.api, os.environ.get("BENLAB_API_TOKEN")) if params.api else InProcess()
@@ -65,12 +69,14 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
     train = parts.train[:kept] + new
     if not train:
         raise DataError("no usable sample came out: mend the mixed-in files, or ask for a count above 0")
-    facts = {
+    facts: dict[str, Any] = {
         "seed": params.seed,
         "recipe": params.recipe or "default",
         "requested": wanted,
         "dropped": {"exact_duplicates": parts.seen.exact, "near_duplicates": parts.seen.near, "bad": len(parts.bad)},
     }
+    if kept:
+        facts["kept_from"] = _former(read_manifest(out))
     manifest = write_dataset(out, train, parts.validation, facts)
     yield Result(
         {
@@ -86,6 +92,13 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
             "seconds": round(time.monotonic() - started, 3),
         }
     )
+
+
+def _former(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the calls before an --append asked for, oldest first."""
+    earlier = manifest.get("kept_from")
+    last = {name: manifest[name] for name in ("seed", "recipe", "requested") if name in manifest}
+    return [*(earlier if isinstance(earlier, list) else []), *([last] if last else [])]
 
 
 def _refuse_own_output(mix: list[str], out: Path) -> None:
@@ -145,6 +158,7 @@ def _keep(out: Path, parts: _Parts, judged_here: dict[int, str]) -> int:
 def _own_lines(lab: Lab, params: GenerateParams, parts: _Parts) -> Iterator[Event]:
     """The user's own files, and the chat turns that were accepted or corrected."""
     for name in params.mix:
+        yield Progress("generate", 0, None, f"reading {Path(name).name}")
         good, bad = read_good(given_path(name))
         if not good and bad:
             raise DataError(f"{name} has no usable line; the first trouble is line {bad[0].line}: {bad[0].reason}")

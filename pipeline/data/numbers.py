@@ -35,8 +35,9 @@ STEPS = {
 """In what steps a feature is foretold, in its own unit."""
 
 _CENT = Decimal(1).scaleb(-DECIMALS)
-NUMBER = re.compile(r"(?<![\w.])[-−–]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?!\w|-[a-z])")
-"""A number that stands by itself: not the 2 of `Jarvis-2v`, not a part of `k1`."""
+_UNIT = r"(?:bits?|sites?|qubits?|layers?)\b"
+NUMBER = re.compile(rf"(?<![\w.])[-−–]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?!(?!{_UNIT})\w|-[a-z])")
+"""A number that stands by itself or before a unit (7bits): not the 2 of `Jarvis-2v`, not a part of `k1`."""
 _DASHES = str.maketrans("−–", "--")
 
 

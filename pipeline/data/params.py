@@ -22,18 +22,20 @@ class GenerateParams(BaseModel):
     n_discovery: int = Field(15, ge=0, le=MOST, description="clustering explanations")
     n_replay_drift: int = Field(40, ge=0, le=MOST, description="replay drift explanations")
     extra: int = Field(
-        725, ge=0, le=MOST, description="samples of the further kinds together, shared out by the recipe"
+        725, ge=0, le=MOST, description="samples of the further kinds together, where the recipe does not fix each"
     )
-    n_fingerprint: int | None = _count(None, "fingerprint readings (which phase?); default: its share of extra")
-    n_numeric: int | None = _count(None, "predictions of a run's numbers; default: its share of extra")
-    n_comparison: int | None = _count(None, "comparisons of two runs; default: its share of extra")
-    n_ordering: int | None = _count(None, "orderings of the four phases by a feature; default: its share of extra")
-    n_design: int | None = _count(None, "experiment designs for a goal; default: its share of extra")
-    n_definitions: int | None = _count(None, "definitions of glossary terms; default: its share of extra")
-    n_tools: int | None = _count(None, "tool choices; default: its share of extra")
-    n_validation: int | None = _count(None, "lines of the validation file; default: a twentieth of the rest, 16 to 200")
+    n_fingerprint: int | None = _count(None, "fingerprint readings (which phase?); else the recipe's")
+    n_numeric: int | None = _count(None, "predictions of a run's numbers; else the recipe's")
+    n_comparison: int | None = _count(None, "comparisons of two runs; else the recipe's")
+    n_ordering: int | None = _count(None, "orderings of the four phases by a feature; else the recipe's")
+    n_design: int | None = _count(None, "experiment designs for a goal; else the recipe's")
+    n_definitions: int | None = _count(None, "definitions of glossary terms; else the recipe's")
+    n_tools: int | None = _count(None, "tool choices; else the recipe's")
+    n_validation: int | None = _count(
+        None, "lines of the validation file; else the recipe's, or a twentieth of the rest, 16 to 200"
+    )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="the same seed and options write the same bytes")
-    out: str | None = Field(None, description="the file to write (default: data/lab_instructions.jsonl in the lab)")
+    out: str | None = Field(None, description="the file to write; data/lab_instructions.jsonl in the lab if not given")
     guide_only: bool = Field(False, description="only the guide's four kinds, 275 samples by default")
     recipe: str | None = Field(
         None, description="a mix: the name of a shipped recipe (default, quick, full) or a TOML file", examples=["full"]

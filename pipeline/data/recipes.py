@@ -103,6 +103,11 @@ def counts(params: GenerateParams) -> dict[str, int]:
             wanted[kind] = recipe.counts[kind]
     exact = {kind: value for kind, value in recipe.counts.items() if kind in FURTHER}
     exact |= {kind: value for kind in FURTHER if (value := getattr(params, f"n_{kind}")) is not None}
+    if "extra" in params.model_fields_set and not params.guide_only and not _takes_extra(recipe, exact):
+        raise BadInput(
+            f"extra is {params.extra}, and the recipe {recipe.name} shares nothing out: give counts like n_numeric=50, "
+            "or leave the recipe out"
+        )
     wanted |= dict.fromkeys(FURTHER, 0) if params.guide_only else _shared(params.extra, recipe.shares, exact)
     total = sum(wanted.values())
     if total == 0 and not params.mix:
@@ -110,6 +115,11 @@ def counts(params: GenerateParams) -> dict[str, int]:
     validation = params.n_validation if params.n_validation is not None else recipe.counts.get("validation")
     wanted["validation"] = min(200, max(16, total // 20)) if validation is None else validation
     return wanted
+
+
+def _takes_extra(recipe: Recipe, exact: dict[str, int]) -> bool:
+    """Whether a kind is left whose number is not fixed."""
+    return any(weight for kind, weight in recipe.shares.items() if kind not in exact)
 
 
 def _shared(extra: int, shares: dict[str, float], exact: dict[str, int]) -> dict[str, int]:

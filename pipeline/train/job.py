@@ -36,6 +36,7 @@ class Training:
     resume_from: Path | None = None
     tensorboard: bool = False
     threads: Threads | None = None
+    precision: str = "fp32"
 
     def parts(self, tokens: TokenSet, numbers: list[int]) -> list[list[int]]:
         """The samples of those numbers in parts that are computed at once, of `state.micro` samples at most.
@@ -49,7 +50,12 @@ class Training:
         """Halves the micro-batch after memory ran out. Raises TrainError at one sample."""
         free()
         size = self.state.micro
-        if size == 1 or self.accelerator.num_processes > 1:
+        if self.accelerator.num_processes > 1:
+            raise TrainError(
+                f"memory ran out with {size} samples at a time on {self.accelerator.num_processes} devices at once: "
+                "lower --per-device-train-batch-size or --max-length"
+            )
+        if size == 1:
             longest = max(len(sample.tokens) for sample in self.schedule.tokens.samples)
             raise TrainError(
                 f"memory ran out with {size} sample at a time (the longest has {longest} tokens): "

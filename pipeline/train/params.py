@@ -52,6 +52,16 @@ class Recipe(BaseModel):
         """Whether the run ever looks at validation samples."""
         return self.eval_samples > 0 and self.evals_per_epoch > 0
 
+    def __str__(self) -> str:
+        """The values that decide most, in words."""
+        ratio = f" (B x {self.loraplus_lr_ratio:g})" if self.loraplus_lr_ratio > 1 else ""
+        where = f"{self.lora_layers} layers" if self.lora_layers else "all layers"
+        return (
+            f"{self.num_train_epochs:g} epochs, {self.per_device_train_batch_size} x "
+            f"{self.gradient_accumulation_steps} samples a step, learning rate {self.learning_rate:g}{ratio}, "
+            f"rank {self.lora_r}, alpha {self.lora_alpha}, adapters on {where}"
+        )
+
 
 class TrainParams(BaseModel):
     """Fine-tune the base on the lab's data with LoRA. What is not given comes from the recipe."""
@@ -136,9 +146,14 @@ class TrainParams(BaseModel):
     tensorboard: bool = Field(default=False, description="write TensorBoard files, too, into the run's folder")
     load_in_4bit: bool = Field(default=False, description="4-bit base weights by bitsandbytes (CUDA only)")
 
+    @property
+    def recipe_name(self) -> str:
+        """The recipe asked for, else the base's own."""
+        return self.recipe or _recipe_of(self.base)
+
     def settle(self) -> Recipe:
         """The recipe with this call's overrides. Raises BadInput for an unknown recipe."""
-        recipe = load_recipe(self.recipe or _recipe_of(self.base))
+        recipe = load_recipe(self.recipe_name)
         given = self.model_dump(exclude_none=True, include=set(Recipe.model_fields))
         return Recipe.model_validate({**recipe.model_dump(), **given})
 

@@ -50,6 +50,7 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
     _check_resume(run, params, identity)
     tokenizer = load_tokenizer(lab, base)
     tokens, validation = _token_sets(base, tokenizer, data, held, recipe, params.seed, system)
+    yield Note(f"recipe {params.recipe_name}: {recipe}")
     yield from _about(tokens, validation, recipe, held)
     if not held and recipe.validates and (reason := why_not(data)):
         yield Note(reason)
@@ -71,11 +72,12 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
     facts = {
         "run": run.name,
         "seed": params.seed,
-        "recipe_name": params.recipe or "",
+        "recipe_name": params.recipe_name,
         "data": {"file": lab.relative(data), "samples": len(tokens.samples), "left_out": tokens.left_out},
         "validation": {"file": lab.relative(held) if held else None, "samples": _count(validation)},
         "data_sha256": identity["data_sha256"],
         "system": system,
+        "computed": {"device": job.accelerator.device.type, "precision": job.precision},
         "physics_version": physics_version(lab, data),
     }
     target = Path(params.out).expanduser() if params.out else lab.adapter_dir
@@ -221,6 +223,7 @@ def _prepare(
         resume_from=run if params.resume and checkpoint.peek(run) else None,
         tensorboard=params.tensorboard,
         threads=adaptive(params.threads, device),
+        precision="bf16" if dtype == torch.bfloat16 else "fp32",
     )
 
 

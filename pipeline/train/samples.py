@@ -20,6 +20,7 @@ from pipeline.errors import DataError
 
 if TYPE_CHECKING:
     from pipeline.data.line import Sample
+    from pipeline.data.reader import BadLine
 
 Tokens = list[int]
 
@@ -47,28 +48,21 @@ class TokenSet:
 
 
 def read_lines(path: Path) -> list[Sample]:
-    """The samples of a JSON-lines file. Raises DataError, which names the line."""
-    from pipeline.data.line import parse
+    """The samples of a JSON-lines file; lines that are none are left out. Raises DataError where nothing is left."""
+    return read_with_bad(path)[0]
 
-    if not path.is_file():
+
+def read_with_bad(path: Path) -> tuple[list[Sample], list[BadLine]]:
+    """The samples of a JSON-lines file, and what is wrong with its other lines. Raises DataError as `read_lines`."""
+    from pipeline.data.reader import read_good
+
+    if not path.exists():
         raise DataError(f"{path} is not there: run `benlab generate` first, or name a file with --data")
-    samples = []
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path} cannot be read as UTF-8 text ({error}): write it again with `benlab generate`"
-        ) from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            samples.append(parse(line))
-        except ValueError as error:
-            raise DataError(f"{path.name}, line {number}: {error}: mend or remove that line") from error
-    if not samples:
-        raise DataError(f"{path} holds no samples: run `benlab generate` first")
-    return samples
+    good, bad = read_good(path)
+    if not good:
+        reason = f" ({bad[0]})" if bad else ""
+        raise DataError(f"{path} holds no samples{reason}: run `benlab generate`, or name another file with --data")
+    return good, bad
 
 
 def messages_of(sample: Sample, system: str) -> list[dict[str, str]]:

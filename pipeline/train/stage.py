@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline import errors
 from pipeline.bases.base import locate
+from pipeline.data.paths import given_path
 from pipeline.errors import BadInput, PipelineError, TrainError
 from pipeline.files import write_text_atomic
 from pipeline.lab import Lab, current_run
@@ -19,11 +20,12 @@ from pipeline.train.alone import only_training
 from pipeline.train.control import set_pause
 from pipeline.train.owner import owner
 from pipeline.train.params import Recipe, TrainParams
-from pipeline.train.samples import read_lines
+from pipeline.train.samples import read_with_bad
 from simulator.events import Event, Failed, Note, Result, from_line
 
 _SETTINGS = "train.json"
 _GRACE_SECONDS = 6.0
+_SHOWN_BAD = 5
 
 
 def run(lab: Lab, params: TrainParams) -> Iterator[Event]:
@@ -31,7 +33,7 @@ def run(lab: Lab, params: TrainParams) -> Iterator[Event]:
     folder, params = _resumed(lab, params) if params.resume else (current_run(lab, "train"), params)
     recipe = params.settle()
     with only_training(folder):
-        _check(lab, folder, params, recipe)
+        yield from _check(lab, folder, params, recipe)
         if not params.resume:
             write_text_atomic(folder / _SETTINGS, params.model_dump_json(exclude_unset=True))
         set_pause(folder, False)  # what a cancelled run left
@@ -56,11 +58,15 @@ def _trained(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> Ite
         raise TrainError(f"the training ended with code {code}: runs/{folder.name}/job.log has the reason")
 
 
-def _check(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> None:
+def _check(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> Iterator[Event]:
     """What can be known without loading a model: base, data and target. The lab's own adapter may be replaced
     (its run keeps a copy), anything else may not. Raises the pipeline's errors."""
     locate(lab, params.base or recipe.base)
-    read_lines(Path(params.data).expanduser() if params.data else lab.data)
+    _, bad = read_with_bad(given_path(params.data) if params.data else lab.data)
+    for line in bad[:_SHOWN_BAD]:
+        yield Note(f"left out: {line}")
+    if len(bad) > _SHOWN_BAD:
+        yield Note(f"left out: {len(bad) - _SHOWN_BAD} more lines that are no samples; `benlab data check` names them")
     target = Path(params.out).expanduser() if params.out else lab.adapter_dir
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return

@@ -17,7 +17,7 @@ from pipeline.data.rules import drift_level, drift_trend
 from pipeline.data.tool_line import tool_line
 from pipeline.errors import BadInput, DataError
 from pipeline.lab import Lab
-from simulator.events import last_result
+from simulator.events import Note, last_result
 
 NONE = {"n_per_phase": 0, "n_tri": 0, "n_discovery": 0, "n_replay_drift": 0, "extra": 0, "n_validation": 0}
 
@@ -49,6 +49,51 @@ def test_appending_keeps_every_line_that_is_there(lab: Lab, tmp_path: Path) -> N
     write(tmp_path / "mine.jsonl", row("Is it so?", "yes"), row("Is it so?", "no"))
     kept = generate(lab, out=str(tmp_path / "mine.jsonl"), n_per_phase=1, append=True)
     assert [line["output"] for line in kept[:2]] == ["yes", "no"] and len(kept) == 6
+
+
+def test_a_link_as_the_output_stays_a_link(lab: Lab, tmp_path: Path) -> None:
+    real = write(tmp_path / "real.jsonl", row("Old?", "Old."))
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(real)
+    lines = generate(lab, out=str(link), n_per_phase=1)
+    assert link.is_symlink() and len(lines) == 4 and real.read_text(encoding="utf-8").count("\n") == 4
+    assert (tmp_path / "link_manifest.json").is_file()
+
+
+def test_appending_keeps_the_seeds_of_what_is_there(lab: Lab) -> None:
+    for seed, append in ((3, False), (4, True), (5, True)):
+        generate(lab, n_tri=2, seed=seed, append=append)
+    manifest = json.loads((lab.data.parent / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["seed"] == 5 and [made["seed"] for made in manifest["kept_from"]] == [3, 4]
+
+
+def test_it_is_said_that_former_lines_go(lab: Lab) -> None:
+    generate(lab, n_tri=2)
+    events = list(run(lab, GenerateParams(**{**NONE, "n_tri": 3})))
+    assert any("made anew, 2 former lines go" in event.text for event in events if isinstance(event, Note))
+
+
+def test_extra_beside_a_recipe_that_fixes_every_kind_is_refused(lab: Lab) -> None:
+    with pytest.raises(BadInput, match="extra is 5, and the recipe quick shares nothing out"):
+        list(run(lab, GenerateParams(recipe="quick", extra=5)))
+
+
+def test_a_file_without_a_line_is_nothing_to_check(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("\n", encoding="utf-8")
+    with pytest.raises(DataError, match="holds no lines"):
+        list(check(lab, CheckParams(file=str(tmp_path / "empty.jsonl"))))
+
+
+def test_a_phase_or_a_number_that_no_claim_covers_is_found(lab: Lab, tmp_path: Path) -> None:
+    (sample,) = generate(lab, n_tri=1)
+    true = row("Q", sample["output"], **sample["meta"])
+    other = row("Q", f"{sample['output']} It is pseudorandom.", **sample["meta"])
+    unit = row("Q", f"{sample['output']} It has 7bits.", **sample["meta"])
+    path = write(tmp_path / "claims.jsonl", true, other, unit, row("Q", "no claims"))
+    events = list(check(lab, CheckParams(file=str(path))))
+    failures = [(f["line"], f["claim"], f["expected"]) for f in last_result(iter(events))["failures"]]
+    assert failures == [(2, "phase", "pseudorandom"), (3, "number", "7")]
+    assert "1 lines have no claims: nothing in them was checked" in [e.text for e in events if isinstance(e, Note)]
 
 
 def test_a_file_is_not_mixed_into_itself(lab: Lab, tmp_path: Path) -> None:

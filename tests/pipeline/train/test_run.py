@@ -92,6 +92,7 @@ def check_adapter(lab: Lab, result: dict[str, Any]) -> None:
     assert manifest["run"] == result["run"] and manifest["seed"] == 0
     assert len(manifest["base"]["sha256"]) == len(manifest["data_sha256"]) == 64
     assert manifest["physics_version"] and manifest["versions"]["torch"] and manifest["recipe"]["lora_r"] == 16
+    assert manifest["computed"] == {"device": "cpu", "precision": "fp32"}
     assert manifest["losses"]["best_validation"] == result["validation_loss"]
     assert [p.name for p in lab.root.iterdir() if p.name.startswith(".")] == []
 
@@ -266,10 +267,15 @@ def test_lines_beyond_the_base_s_context(data_lab: Lab, train: Callable[..., Ite
     assert "0 for validation, from lab_validation.jsonl" in notes(events)
 
 
-def test_broken_lines_are_numbered(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
+def test_broken_lines_are_numbered_and_left_out(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
     lines = data_lab.data.read_text().splitlines()
-    data_lab.data.write_text("\n".join([*lines[:4], '{"instruction": "x"', *lines[4:]]))
-    with pytest.raises(DataError, match="line 5: not JSON"):
+    bad = ['{"instruction": "x"'] * 7
+    data_lab.data.write_text("\n".join([*lines[:4], *bad, *lines[4:]]))
+    said = notes(list(train(max_steps=1)))
+    assert "lab_instructions.jsonl:5: not JSON" in said and "2 more lines that are no samples" in said
+    assert json.loads((data_lab.adapter_dir / "manifest.json").read_text())["steps"] == 1
+    data_lab.data.write_text("\n".join(bad))
+    with pytest.raises(DataError, match=r"holds no samples .*jsonl:1: not JSON"):
         list(train())
     data_lab.data.write_text("\n\n")
     with pytest.raises(DataError, match="holds no samples"):
