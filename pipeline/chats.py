@@ -168,6 +168,14 @@ class Chats:
         )
         return _message(rows[0]) if rows else None
 
+    def newest_answer(self) -> Message | None:
+        """The newest message of the model, or None."""
+        rows = self._read(
+            "SELECT id, session_id, role, content, meta, created FROM chat_messages "
+            "WHERE role = 'assistant' ORDER BY id DESC LIMIT 1"
+        )
+        return _message(rows[0]) if rows else None
+
     def search(self, query: str, limit: int = 20) -> list[Message]:
         """Messages that hold all words of the query, the best match first."""
         words = match_expression(query)

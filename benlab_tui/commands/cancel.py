@@ -25,4 +25,5 @@ async def cancel(context: Context, params: CancelParams) -> Value:
         known = ", ".join(job.id for job in running)
         raise BadArgument(f"no job named {params.job!r} runs: these do: {known}" if known else "no job runs now")
     await jobs.cancel(chosen[0])
-    return {"cancelled": chosen[0].id, "summary": f"{chosen[0].id} was cancelled"}
+    more = "; `train resume=yes` goes on from its last checkpoint" if chosen[0].kind == "train" else ""
+    return {"cancelled": chosen[0].id, "summary": f"{chosen[0].id} was cancelled{more}"}

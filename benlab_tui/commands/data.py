@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from benlab_tui.context import Context
+from benlab_tui.errors import BadArgument
 from benlab_tui.registry import Value, command
 from pipeline.data.params import CheckParams
 
@@ -19,7 +20,7 @@ class AddParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    message: int = Field(ge=1, le=2**63 - 1, description="the answer's id, as the session shows it")
+    message: str = Field(description="the answer's number in lab.db, or last for the newest answer")
     verdict: Literal["accept", "correct", "reject"] = Field(description="what becomes of it")
     correction: str = Field(default="", max_length=100_000, description="with correct: the answer as it should be")
 
@@ -34,7 +35,7 @@ def _variants() -> Mapping[str, type[BaseModel]]:
     variants=_variants,
     positional=("file", "message", "verdict", "correction"),
     group="Model",
-    examples=("data check data/lab_instructions.jsonl", "data add 12 accept"),
+    examples=("data check data/lab_instructions.jsonl", "data add last accept"),
 )
 async def data(context: Context, params: tuple[str, BaseModel]) -> Value:
     """`check` fails where a claim does not hold. Raises pipeline.errors.DataError and BadInput."""
@@ -48,4 +49,13 @@ async def data(context: Context, params: tuple[str, BaseModel]) -> Value:
     from pipeline.data.feedback import judge
 
     assert isinstance(values, AddParams)
-    return await asyncio.to_thread(judge, context.lab, values.message, values.verdict, values.correction)
+    return await asyncio.to_thread(judge, context.lab, _message(values.message), values.verdict, values.correction)
+
+
+def _message(given: str) -> int | Literal["last"]:
+    """Raises BadArgument for what is no number that SQLite counts to."""
+    if given == "last":
+        return "last"
+    if given.isascii() and given.isdigit() and 1 <= int(given[:20]) < 2**63:
+        return int(given)
+    raise BadArgument(f"message is {given[:40]!r}: give an answer's number from 1 on, or last for the newest")

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from benlab_tui.context import Context
 from benlab_tui.errors import BadArgument
 from benlab_tui.registry import Value, command, commands
+from benlab_tui.topics import topics
 
 
 class HelpParams(BaseModel):
@@ -37,6 +38,8 @@ async def show_help(context: Context, params: HelpParams) -> Value:
     known = commands()
     if words[0] in known:
         return {"text": command_help(known[words[0]], words[1:], slash=slash)}
+    if text := topics(slash=slash).get(" ".join(words).lower()):
+        return {"text": text}
     from pipeline.data.glossary import lookup
     from pipeline.errors import BadInput
 

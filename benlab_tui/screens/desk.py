@@ -217,7 +217,8 @@ class Desk(Screen[None]):
         if not chosen:
             return "no job runs" if not job_id else f"no running job is named {job_id}"
         await self.jobs.cancel(chosen[0].id)
-        return f"{chosen[0].kind} was cancelled"
+        more = "; /train resume=yes goes on from its last checkpoint" if chosen[0].kind == "train" else ""
+        return f"{chosen[0].kind} was cancelled{more}"
 
     def show_busy(self, busy: bool) -> None:
         """Whether an answer is on its way."""

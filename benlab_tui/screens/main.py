@@ -121,6 +121,14 @@ class MainScreen(Sending):
         prompt.put(line)
         prompt.focus()
 
+    def on_key(self, event: events.Key) -> None:
+        """A letter that no key of the focused card is goes to the prompt: a slash line may be begun anywhere."""
+        if event.is_printable and event.character and event.key not in self.active_bindings:
+            event.stop()
+            prompt = self.query_one(Prompt)
+            prompt.focus()
+            prompt.insert(event.character)
+
     async def action_stop(self) -> None:
         """Esc: closes the list, else stops the answer, else asks whether to cancel the newest job."""
         if self.query_one(Composer).close():

@@ -57,8 +57,8 @@ class Turn:
     created: str
 
 
-def judge(lab: Lab, message_id: int, verdict: str, correction: str = "") -> dict[str, Any]:
-    """Stores a verdict on an assistant message of this lab and returns it; a later verdict replaces it.
+def judge(lab: Lab, message_id: int | Literal["last"], verdict: str, correction: str = "") -> dict[str, Any]:
+    """Stores a verdict on an answer of this lab (`last`: the newest) and returns it; a later verdict replaces it.
 
     Raises BadInput (unknown verdict, no such answer, nothing to correct to) or LabError.
     """
@@ -72,6 +72,7 @@ def judge(lab: Lab, message_id: int, verdict: str, correction: str = "") -> dict
     if len(correction) > LONGEST:
         raise BadInput(f"the correction has {len(correction)} characters, above the largest, {LONGEST}: shorten it")
     prompt, answer = _turn(lab.database, message_id)
+    message_id = answer.id
     model = str(answer.meta.get("model") or answer.meta.get("engine") or "")
     now = datetime.now(UTC).isoformat(timespec="seconds")
     turn = Turn(message_id, answer.session_id, verdict, prompt.content, answer.content, correction, model, now)
@@ -117,16 +118,18 @@ def _sample(turn: Turn) -> Sample:
     return Sample(turn.prompt, "", turn.correction or turn.answer, meta)
 
 
-def _turn(database: Path, message_id: int) -> tuple[Message, Message]:
+def _turn(database: Path, message_id: int | Literal["last"]) -> tuple[Message, Message]:
     """The question and the answer that has this id. Raises BadInput."""
     chats = Chats(database)
     try:
-        found = chats.message(message_id)
-        messages = chats.messages(found.session_id, before=message_id + 1) if found else []
+        found = chats.newest_answer() if message_id == "last" else chats.message(message_id)
+        messages = chats.messages(found.session_id, before=found.id + 1) if found else []
     finally:
         chats.close()
     if not messages or messages[-1].role != "assistant" or not messages[-1].content.strip():
-        raise BadInput(f"message {message_id} is not an answer of this lab's chats: give the number of one")
+        if message_id == "last":
+            raise BadInput("this lab's chats have no answer yet: ask something first")
+        raise BadInput(f"message {message_id} is not an answer of this lab's chats: give the number of one, or last")
     for message in reversed(messages[:-1]):
         if message.role == "user" and message.content.strip():
             return message, messages[-1]

@@ -89,6 +89,15 @@ async def test_a_question_is_edited_and_an_answer_asked_again(lab, scripted, con
         assert shown(app) == [("UserTurn", "first again"), ("ReplyTurn", "three")]
 
 
+async def test_a_slash_begun_on_an_answer_lands_in_the_prompt(lab, scripted, console, typed, shown):
+    async with console(lab, scripted("one")) as (app, pilot):
+        await typed(app, pilot, "first")
+        await pilot.press("ctrl+up", "slash", "h", "e", "l", "p")
+        prompt = app.main.query_one(Prompt)
+        assert prompt.has_focus and prompt.text == "/help"
+        assert shown(app) == [("UserTurn", "first"), ("ReplyTurn", "one")]
+
+
 async def test_escapes_and_html_in_an_answer_are_inert(lab, scripted, console, typed):
     engine = scripted("a\x1b[31mred\x1b]0;title\x07 <b>x</b> \x9b2J \u202eflip")
     async with console(lab, engine) as (app, pilot):

@@ -79,6 +79,9 @@ def test_the_lab_option_stands_before_or_after(tmp_path: Path) -> None:
         (["trian"], 2, "train"),
         (["train", "--base", "no-such-base"], 1, "no-such-base"),
         (["ask", "hello"], 1, "ben-lab"),
+        (["data", "add", "x", "accept"], 2, "give an answer's number from 1 on, or last for the newest"),
+        (["data", "add", "9" * 30, "accept"], 2, "give an answer's number"),
+        (["data", "add", "last", "accept"], 2, "have no answer yet"),
     ],
 )
 def test_bad_input_is_one_sentence_and_a_code(words: list[str], code: int, said: str, tmp_path: Path) -> None:
@@ -90,15 +93,22 @@ def test_bad_input_is_one_sentence_and_a_code(words: list[str], code: int, said:
     assert "Traceback" not in done.stderr
 
 
+def test_help_knows_what_people_look_for_and_a_recipe_s_values(tmp_path: Path) -> None:
+    assert "p again goes on" in benlab("help", "pause", lab=tmp_path).stdout
+    said = benlab("help", "train", lab=tmp_path).stdout
+    assert "smollm2: 3 epochs, 4 x 1 samples a step, learning rate 0.001 (B x 8)" in said
+    assert "default None" not in said and "(default no)" in said
+
+
 def test_data_that_is_missing_or_broken_is_named(lab_with_base: Lab, tmp_path: Path) -> None:
     missing = benlab("train", "--data", "/nowhere/lines.jsonl", lab=lab_with_base.root)
     assert missing.returncode == 1
     assert "/nowhere/lines.jsonl" in missing.stderr
     broken = tmp_path / "broken.jsonl"
-    broken.write_text('{"instruction": "a", "output": "b"}\n{"instruction": \n')
+    broken.write_text('\n{"instruction": \n')
     done = benlab("train", "--data", str(broken), lab=lab_with_base.root)
     assert done.returncode == 1
-    assert "line 2" in done.stderr
+    assert "broken.jsonl:2: not JSON" in done.stderr
     assert not lab_with_base.adapter_dir.exists()
 
 

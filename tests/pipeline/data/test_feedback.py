@@ -60,6 +60,11 @@ def test_appending_follows_what_is_said_of_a_turn_now(lab: Lab, turns: list[int]
     assert sum(row["meta"]["kind"] == "phase" for row in rows) == 4
 
 
+def test_the_newest_answer_needs_no_number(lab: Lab, turns: list[int]) -> None:
+    assert judge(lab, "last", "accept")["message_id"] == turns[2]
+    assert [turn.answer for turn in judged(lab)] == ["Answer 2."]
+
+
 def test_a_verdict_outlives_its_chat(lab: Lab, turns: list[int]) -> None:
     judge(lab, turns[0], "accept")
     chats = Chats(lab.database)
