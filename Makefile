@@ -14,8 +14,9 @@ install: $(VENV)/.installed
 
 dev: $(VENV)/.installed-dev
 
+# Two at a time, a file's tests together. What failed beside another is asked once more alone: it may have been starved.
 test: $(VENV)/.installed-dev
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile || $(PY) -m pytest --last-failed
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

@@ -33,17 +33,19 @@ def lab(tmp_path: Path) -> Lab:
 @pytest.fixture(scope="session")
 def cache_lab() -> Lab:
     """A lab that outlives the run and holds the default base."""
+    from filelock import FileLock
     from platformdirs import user_cache_path
 
     lab = Lab.at(user_cache_path("benlab-tests") / "lab")
-    try:
-        locate(lab, "smollm2")
-    except BaseError:
-        from pipeline.bases.params import PullParams
-        from pipeline.bases.pull import run
-        from simulator.events import last_result
+    with FileLock(lab.root.with_name("lab.lock")):  # tests run in several processes
+        try:
+            locate(lab, "smollm2")
+        except BaseError:
+            from pipeline.bases.params import PullParams
+            from pipeline.bases.pull import run
+            from simulator.events import last_result
 
-        last_result(run(lab, PullParams(base="smollm2")))
+            last_result(run(lab, PullParams(base="smollm2")))
     return lab
 
 
