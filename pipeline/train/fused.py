@@ -12,7 +12,7 @@ over memory; a test holds both to the same loss and the same gradients. The savi
 - the norm's weight and the 1/sqrt(head size) of the attention are folded into the frozen weights.
 - attention is plain matrix products: for sequences of hundreds of tokens the probabilities fit in memory, and on
   CPUs this was measured 5 times as fast as torch's flash attention for bf16.
-- the vocabulary's logits are made for answer tokens alone, some hundred at a time.
+- the vocabulary's logits, and the last layer's output and MLP, are made for answer tokens alone.
 
 LoRA: Hu et al. 2021 (y = W x + s B A x). Rotary positions: Su et al. 2021.
 """
@@ -26,9 +26,9 @@ from torch import Tensor, nn
 
 from pipeline.train.attention import Attention, Heads, Rotary
 from pipeline.train.batches import Batch
+from pipeline.train.layer import Layer
 from pipeline.train.memory import free, is_out_of_memory
 from pipeline.train.norm import normalize, normalize_backward
-from pipeline.train.projection import Projection
 from pipeline.train.trunk import Trunk
 
 _MODELS = frozenset({"llama", "mistral", "qwen2"})
@@ -66,7 +66,7 @@ class FusedLoss(nn.Module):
         self.rotary = Rotary(inner.rotary_emb, dtype)
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         heads = Heads(config.num_attention_heads, config.num_key_value_heads, size)
-        layers = [_Layer(layer, heads, self.eps, dtype) for layer in inner.layers]
+        layers = [Layer(layer, heads, self.eps, dtype) for layer in inner.layers]
         first = next((i for i, layer in enumerate(layers) if layer.trains), len(layers))
         self.frozen, self.layers = layers[:first], layers[first:]
         self.trunk = Trunk(keeps=first > 0)
@@ -106,15 +106,13 @@ class FusedLoss(nn.Module):
         ids = torch.cat([torch.tensor(batch.prefix, dtype=torch.long), batch.ids.flatten()])
         attention = Attention(prefix, samples, width, self.rotary, self.dtype)
         x = self.trunk.states(batch, lambda: self._frozen(ids, attention))
+        rows, targets = _answer_rows(batch, prefix)
         for layer in self.layers:
             layer.refresh()
-            x = layer.forward(x, attention, with_gradients)
-        rows, targets = _answer_rows(batch, prefix)
-        loss, upward = self._head(x[rows], ids[targets], with_gradients)
+            x = layer.forward(x, attention, with_gradients, rows if layer is self.layers[-1] else None)
+        loss, dx = self._head(x if self.layers else x[rows], ids[targets], with_gradients)
         gradients: dict[int, Tensor] = {}
         if with_gradients:
-            dx = torch.zeros_like(x)
-            dx[rows] = upward
             for layer in reversed(self.layers):
                 dx = layer.backward(dx, attention, gradients, lowest=layer is self.layers[0])
         return loss, gradients
@@ -168,76 +166,6 @@ class _Loss(torch.autograd.Function):
         found = ctx.gradients
         del ctx.gradients
         return (None, None, *(None if gradient is None else gradient.mul_(scale) for gradient in found))
-
-
-class _Layer:
-    """One decoder layer: x + O(attention(QKV(norm x))), then x + Down(silu(Gate) * Up)(norm x)."""
-
-    def __init__(self, layer: Any, heads: Heads, eps: float, dtype: torch.dtype) -> None:
-        attention, mlp = layer.self_attn, layer.mlp
-        self.heads, self.eps = heads, eps
-        scale = heads.size**-0.5
-        self.qkv = Projection(
-            [attention.q_proj, attention.k_proj, attention.v_proj],
-            dtype,
-            layer.input_layernorm.weight,
-            [scale, 1.0, 1.0],
-        )
-        self.out = Projection([attention.o_proj], dtype)
-        self.gate_up = Projection([mlp.gate_proj, mlp.up_proj], dtype, layer.post_attention_layernorm.weight)
-        self.down = Projection([mlp.down_proj], dtype)
-        self.inner = mlp.gate_proj.out_features
-        self.kept: tuple[Any, ...] = ()
-
-    @property
-    def trains(self) -> bool:
-        """Whether any of its linear layers has an adapter."""
-        return any(projection.rank for projection in (self.qkv, self.out, self.gate_up, self.down))
-
-    def refresh(self) -> None:
-        """Takes over the adapters' present values."""
-        for projection in (self.qkv, self.out, self.gate_up, self.down):
-            projection.refresh()
-
-    def forward(self, x: Tensor, attention: Attention, keep: bool) -> Tensor:
-        """The layer's output (rows × width), a new tensor."""
-        normed, inverse = normalize(x, self.eps)
-        qkv, low_qkv = self.qkv.forward(normed)
-        mixed, attended = attention.forward(qkv, self.heads, keep)
-        out, low_out = self.out.forward(mixed)
-        x = x + out
-        normed_mlp, inverse_mlp = normalize(x, self.eps)
-        gate_up, low_gate_up = self.gate_up.forward(normed_mlp)
-        gate, up = gate_up[:, : self.inner], gate_up[:, self.inner :]
-        down, low_down = self.down.forward(nn.functional.silu(gate).mul_(up))
-        if keep:
-            self.kept = (
-                (normed, inverse, low_qkv, attended, mixed, low_out),
-                (normed_mlp, inverse_mlp, gate_up, low_gate_up, low_down),
-            )
-        return x.add_(down)
-
-    def backward(self, dx: Tensor, attention: Attention, gradients: dict[int, Tensor], lowest: bool) -> Tensor:
-        """The gradient of the layer's input (`dx` is changed in place); adds the adapters' to `gradients`."""
-        (normed, inverse, low_qkv, attended, mixed, low_out), mlp = self.kept
-        self.kept = ()
-        self._mlp_backward(dx, mlp, gradients)
-        d_mixed = self.out.backward(self.out.filled(dx), mixed, low_out, gradients)
-        d_qkv = attention.backward(d_mixed, attended, self.heads, self.qkv.buffer(len(dx)))
-        d_normed = self.qkv.backward(d_qkv, normed, low_qkv, gradients, with_input=not lowest)
-        return dx if lowest else dx.add_(normalize_backward(d_normed, normed, inverse))
-
-    def _mlp_backward(self, dx: Tensor, kept: tuple[Any, ...], gradients: dict[int, Tensor]) -> None:
-        """Adds the gradient through the MLP to `dx`. silu(gate) is computed again: cheaper than keeping it."""
-        normed, inverse, gate_up, low_gate_up, low_down = kept
-        gate, up = gate_up[:, : self.inner], gate_up[:, self.inner :]
-        swished = nn.functional.silu(gate)
-        d_product = self.down.backward(self.down.filled(dx), swished * up, low_down, gradients)
-        d_gate_up = self.gate_up.buffer(len(dx))
-        torch.mul(d_product, swished, out=d_gate_up[:, self.inner : 2 * self.inner])
-        torch.ops.aten.silu_backward.grad_input(d_product.mul_(up), gate, grad_input=d_gate_up[:, : self.inner])
-        d_normed = self.gate_up.backward(d_gate_up, normed, low_gate_up, gradients)
-        dx.add_(normalize_backward(d_normed, normed, inverse))
 
 
 def _answer_rows(batch: Batch, prefix: int) -> tuple[Tensor, Tensor]:
