@@ -16,7 +16,8 @@ dev: $(VENV)/.installed-dev
 
 # Two at a time, a file's tests together. What failed beside another is asked once more alone: it may have been starved.
 test: $(VENV)/.installed-dev
-	$(PY) -m pytest -n 2 --dist loadfile || $(PY) -m pytest --last-failed
+	$(PY) -m pytest -n 2 --dist loadfile || { status=$$?; [ $$status -eq 1 ] || exit $$status; \
+	  echo "once more, alone:"; $(PY) -m pytest -v --last-failed --last-failed-no-failures none; }
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

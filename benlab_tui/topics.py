@@ -9,11 +9,11 @@ def topics(*, slash: bool) -> dict[str, str]:
     recipe = (
         f"recipe: a TOML file that fills in what you do not give. `{mark}help generate` lists those of the data, "
         f"`{mark}help train` those of the training with their values; `{mark}loop` takes quick, full or a file with "
-        "the tables [data] [train] [eval] [export] [install]. A path of your own works wherever a name does."
+        "the tables [data] [train] [eval] [export] [install]. The path of your own .toml file works in a name's place."
     )
     pause = (
         "pause: in the console, Tab to the training's card and press p; p again goes on. What was learned is on the "
-        f"disk meanwhile. Without the console: `{mark}cancel`, and later `{mark}train resume=yes`."
+        f"disk meanwhile. Or cancel it with `{mark}cancel`, and later go on with `{mark}train resume=yes`."
     )
     resume = (
         f"resume: `{mark}train resume=yes` goes on with the newest training that did not end, from its last "
@@ -21,7 +21,7 @@ def topics(*, slash: bool) -> dict[str, str]:
     )
     keys = (
         "keys: F1 in the console lists them. Tab or ctrl+up goes to a turn or card, whose keys the footer then shows; "
-        "any other letter, and /, goes to the prompt. The table [keys] of benlab.toml changes them."
+        "a slash goes to the prompt from anywhere. The table [keys] of benlab.toml changes them."
     )
     return {
         **dict.fromkeys(("recipe", "recipes"), recipe),

@@ -169,10 +169,11 @@ class Chats:
         return _message(rows[0]) if rows else None
 
     def newest_answer(self) -> Message | None:
-        """The newest message of the model, or None."""
+        """The newest whole answer of the model, or None."""
         rows = self._read(
             "SELECT id, session_id, role, content, meta, created FROM chat_messages "
-            "WHERE role = 'assistant' ORDER BY id DESC LIMIT 1"
+            "WHERE role = 'assistant' AND trim(content) != '' AND json_extract(meta, '$.partial') IS NULL "
+            "AND json_extract(meta, '$.kind') IS NULL ORDER BY id DESC LIMIT 1"
         )
         return _message(rows[0]) if rows else None
 

@@ -19,11 +19,9 @@ _CHUNK = 1 << 20
 def replacing(target: Path) -> Iterator[Path]:
     """Gives a temporary path in the target's folder; on success it is flushed and renamed to `target`.
 
-    Where the target is a link, the file that it leads to is written and the link stays. On any error the temporary
-    file is removed and `target` stays as it was.
+    On any error the temporary file is removed and `target` stays as it was.
     Raises LabError where the disk is full or the folder cannot be written.
     """
-    target = target.resolve() if target.is_symlink() else target
     temporary = _beside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

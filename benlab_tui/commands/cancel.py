@@ -6,6 +6,7 @@ from benlab_tui.context import Context
 from benlab_tui.errors import BadArgument
 from benlab_tui.registry import Value, command
 from pipeline import jobs
+from pipeline.lab import Lab
 
 
 class CancelParams(BaseModel):
@@ -25,5 +26,11 @@ async def cancel(context: Context, params: CancelParams) -> Value:
         known = ", ".join(job.id for job in running)
         raise BadArgument(f"no job named {params.job!r} runs: these do: {known}" if known else "no job runs now")
     await jobs.cancel(chosen[0])
-    more = "; `train resume=yes` goes on from its last checkpoint" if chosen[0].kind == "train" else ""
-    return {"cancelled": chosen[0].id, "summary": f"{chosen[0].id} was cancelled{more}"}
+    return {"cancelled": chosen[0].id, "summary": f"{chosen[0].id} was cancelled{going_on(context.lab, chosen[0].id)}"}
+
+
+def going_on(lab: Lab, job: str) -> str:
+    """How to go on with a cancelled training, where it has left a checkpoint; else nothing."""
+    if not (lab.runs / job / "checkpoint" / "state.json").is_file():
+        return ""
+    return f"; `train resume=yes resume_run={job}` goes on from its last checkpoint"

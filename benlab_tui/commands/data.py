@@ -56,6 +56,7 @@ def _message(given: str) -> int | Literal["last"]:
     """Raises BadArgument for what is no number that SQLite counts to."""
     if given == "last":
         return "last"
-    if given.isascii() and given.isdigit() and 1 <= int(given[:20]) < 2**63:
-        return int(given)
+    digits = given.lstrip("0")
+    if digits.isascii() and digits.isdigit() and len(digits) < 19:
+        return int(digits)
     raise BadArgument(f"message is {given[:40]!r}: give an answer's number from 1 on, or last for the newest")

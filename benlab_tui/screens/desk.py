@@ -217,8 +217,9 @@ class Desk(Screen[None]):
         if not chosen:
             return "no job runs" if not job_id else f"no running job is named {job_id}"
         await self.jobs.cancel(chosen[0].id)
-        more = "; /train resume=yes goes on from its last checkpoint" if chosen[0].kind == "train" else ""
-        return f"{chosen[0].kind} was cancelled{more}"
+        from benlab_tui.commands.cancel import going_on
+
+        return f"{chosen[0].kind} was cancelled{going_on(self.lab, chosen[0].id).replace('`train', '`/train')}"
 
     def show_busy(self, busy: bool) -> None:
         """Whether an answer is on its way."""

@@ -122,12 +122,14 @@ class MainScreen(Sending):
         prompt.focus()
 
     def on_key(self, event: events.Key) -> None:
-        """A letter that no key of the focused card is goes to the prompt: a slash line may be begun anywhere."""
-        if event.is_printable and event.character and event.key not in self.active_bindings:
+        """A slash line may be begun on any card: it goes to the prompt, which a narrow screen then shows."""
+        if event.character == "/" and event.key not in self.active_bindings:
             event.stop()
+            if self.has_class("-narrow"):
+                self.remove_class("-lab-turned")
             prompt = self.query_one(Prompt)
             prompt.focus()
-            prompt.insert(event.character)
+            prompt.insert("/")
 
     async def action_stop(self) -> None:
         """Esc: closes the list, else stops the answer, else asks whether to cancel the newest job."""

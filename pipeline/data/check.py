@@ -1,7 +1,7 @@
 """`data check FILE`: re-runs the simulator for every claim of a file and reports what does not hold.
 
 A failure names the line, the claim, what the file says and what the simulator found. Lines without claims are
-counted; a number of an output that no claim covers is a failure of a line that has claims.
+counted; a number or phase type of an output that no claim covers is a failure of a line that has claims.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from simulator.events import Event, Note, Progress, Result
 
 CHUNK = 200
 """Lines whose runs are done together."""
-_ADVICE = re.compile(rf"\b(?:use|try|compare it with)\s+(?:{'|'.join(PHASES)})\b", re.IGNORECASE)
+_PHASE = f"(?:{'|'.join(PHASES)})"
+_ADVICE = re.compile(rf"\b(?:use|try|compare it with)\s+{_PHASE}(?:(?:,| or| and)+\s+{_PHASE})*\b", re.IGNORECASE)
 LARGEST = 1e300
 """The largest number that a claim may state: a float holds it, and so its difference to another."""
 
@@ -73,7 +74,7 @@ def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
     for failure in failures[: min(params.limit, 20)]:
         yield Note(str(failure))
     if bare:
-        yield Note(f"{bare} lines have no claims: nothing in them was checked")
+        yield Note(f"lines without claims: {bare}, in which nothing was checked")
     yield Result(
         {
             "file": str(path),
@@ -133,10 +134,10 @@ def uncovered(sample: Sample) -> list[str]:
 def stray_phases(sample: Sample) -> list[str]:
     """The phase types that an output names and that no claim is about; what to run next (`use X`) states nothing."""
     claims = [claim for claim in sample.meta.get("claims", []) if not _shape(claim)]
-    known = " ".join(str(claim.get("text", "")) for claim in claims)
-    known += " ".join(str(run.params) for claim in claims for run in runs_of(claim))
-    said = _ADVICE.sub("", sample.output)
-    return [phase for phase in PHASES if phase in said and phase not in known]
+    texts = [str(claim.get("text", "")) for claim in claims]
+    known = " ".join([*texts, *(str(run.params) for claim in claims for run in runs_of(claim))])
+    said = _ADVICE.sub("", sample.output).lower()
+    return [phase for phase in PHASES if re.search(rf"\b{phase}\b", said) and phase not in known]
 
 
 def _span(claim: Claim) -> tuple[int, int] | None:

@@ -54,7 +54,8 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
     parts = _Parts()
     _refuse_own_output(params.mix, out)
     if out.is_file() and not params.append:
-        lines = read_manifest(out).get("train", {}).get("lines", "all")
+        with out.open("rb") as former:
+            lines = sum(1 for _ in former)
         yield Note(f"{out.name} is made anew, {lines} former lines go; append=yes would keep them")
     kept = _keep(out, parts, _prompts_judged(lab) if params.feedback else {}) if params.append else 0
     yield from _own_lines(lab, params, parts)

@@ -80,12 +80,16 @@ def _from_fields(raw: dict[str, Any]) -> Sample:
         if not isinstance(value, str):
             raise ValueError(f"no {name}" if value is None else f"{name} is {type(value).__name__}, not text")
         texts.append(value)
+    return Sample(texts[0], texts[1], texts[2], _meta(raw))
+
+
+def _meta(raw: dict[str, Any]) -> dict[str, Any]:
     meta = raw.get("meta") or {}
     if not isinstance(meta, dict):
         raise ValueError(f"meta is {type(meta).__name__}, not an object")
     if not isinstance(meta.get("claims", []), list):
         raise ValueError("meta.claims is not a list")
-    return Sample(texts[0], texts[1], texts[2], meta)
+    return meta
 
 
 def _from_chat(raw: dict[str, Any]) -> Sample:
@@ -97,6 +101,5 @@ def _from_chat(raw: dict[str, Any]) -> Sample:
             texts = before.get("content"), after.get("content")
             if not all(isinstance(text, str) for text in texts):
                 raise ValueError("a message's content is not text")
-            meta = raw.get("meta")
-            return Sample(str(texts[0]), "", str(texts[1]), dict(meta) if isinstance(meta, dict) else {})
+            return Sample(str(texts[0]), "", str(texts[1]), _meta(raw))
     raise ValueError("no user message that an assistant message answers")

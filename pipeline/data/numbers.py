@@ -35,9 +35,8 @@ STEPS = {
 """In what steps a feature is foretold, in its own unit."""
 
 _CENT = Decimal(1).scaleb(-DECIMALS)
-_UNIT = r"(?:bits?|sites?|qubits?|layers?)\b"
-NUMBER = re.compile(rf"(?<![\w.])[-−–]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?!(?!{_UNIT})\w|-[a-z])")
-"""A number that stands by itself or before a unit (7bits): not the 2 of `Jarvis-2v`, not a part of `k1`."""
+NUMBER = re.compile(r"(?<![\w.])[-−–]?(?>\d+(?:\.\d+)?|\.\d+)(?>[eE][-+]?\d+)?(?!(?![bB]its?\b)\w|-[a-z])")
+"""A number that stands by itself, or with its unit as in 7bits: not the 2 of `Jarvis-2v`, no part of `k1` or `1.5x`."""
 _DASHES = str.maketrans("−–", "--")
 
 

@@ -26,9 +26,9 @@ def manifest_path(data: Path) -> Path:
 def out_path(lab: Lab, out: str | None) -> Path:
     """Where a data set is to be written: `out`, or the lab's training file where none is given.
 
-    Raises BadInput for a folder or device, and for what the lab keeps of its own (lab.db and the files beside it,
-    benlab.toml, Modelfile, models/, runs/, the adapters), whichever links lead there; the validation file and the
-    manifest are looked at, too.
+    Raises BadInput for a folder, device or link (the new file would take its place), and for what the lab keeps of
+    its own (lab.db and the files beside it, benlab.toml, Modelfile, models/, runs/, the adapters), whichever links
+    lead there; the validation file and the manifest are looked at, too.
     """
     if out is None:
         return lab.data
@@ -37,6 +37,9 @@ def out_path(lab: Lab, out: str | None) -> Path:
         if not path.name or out.endswith("/"):
             raise BadInput(f"{clipped(out)} is no regular file: give the name of a file to write, like my_data.jsonl")
         for target in (path, validation_path(path), manifest_path(path)):
+            if target.is_symlink():
+                led = clipped(str(target.resolve()))
+                raise BadInput(f"{clipped(str(target))} is a link: give --out the file that it leads to, {led}")
             if target.exists() and not target.is_file():
                 raise BadInput(f"{clipped(str(target))} is no regular file: give --out the name of one to write")
             if _is_the_labs(lab, target.resolve()):

@@ -26,12 +26,13 @@ class BadLine:
         return f"{self.file}:{self.line}: {self.reason}"
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, Sample | BadLine]]:
+def read_lines(path: Path, unique_ids: bool = True) -> Iterator[tuple[int, Sample | BadLine]]:
     """(line number, sample or what is wrong) of every line that is not blank.
 
+    An `id` that occurs before makes a line bad, unless `unique_ids` is false.
     Raises DataError where the file is missing, cannot be read, or is none: a device or pipe may never end.
     """
-    ids: set[str] = set()
+    ids: set[str] | None = set() if unique_ids else None
     try:
         if path.exists() and not path.is_file():
             raise DataError(f"{path} is no regular file: give a JSONL file")
@@ -59,7 +60,7 @@ def _raw_lines(file: object) -> Iterator[tuple[int, bytes | None]]:
             yield number, raw
 
 
-def _read(name: str, number: int, raw: bytes, ids: set[str]) -> Sample | BadLine:
+def _read(name: str, number: int, raw: bytes, ids: set[str] | None) -> Sample | BadLine:
     try:
         text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
@@ -68,18 +69,18 @@ def _read(name: str, number: int, raw: bytes, ids: set[str]) -> Sample | BadLine
         sample = parse(text)
     except ValueError as error:
         return BadLine(name, number, str(error))
-    own = json.loads(text).get("id")
-    if own is not None:
+    own = None if ids is None else json.loads(text).get("id")
+    if ids is not None and own is not None:
         if str(own) in ids:
             return BadLine(name, number, f"the id {str(own)[:40]!r} occurs before")
         ids.add(str(own))
     return sample
 
 
-def read_good(path: Path) -> tuple[list[Sample], list[BadLine]]:
+def read_good(path: Path, unique_ids: bool = True) -> tuple[list[Sample], list[BadLine]]:
     """Every good sample of a file and every bad line. Raises DataError as `read_lines` does."""
     good, bad = [], []
-    for _, found in read_lines(path):
+    for _, found in read_lines(path, unique_ids):
         if isinstance(found, Sample):
             good.append(found)
         else:

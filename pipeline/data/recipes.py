@@ -103,10 +103,11 @@ def counts(params: GenerateParams) -> dict[str, int]:
             wanted[kind] = recipe.counts[kind]
     exact = {kind: value for kind, value in recipe.counts.items() if kind in FURTHER}
     exact |= {kind: value for kind in FURTHER if (value := getattr(params, f"n_{kind}")) is not None}
-    if "extra" in params.model_fields_set and not params.guide_only and not _takes_extra(recipe, exact):
+    asked = params.extra if "extra" in params.model_fields_set and not params.guide_only else 0
+    if asked and not _takes_extra(recipe, exact):
         raise BadInput(
-            f"extra is {params.extra}, and the recipe {recipe.name} shares nothing out: give counts like n_numeric=50, "
-            "or leave the recipe out"
+            f"extra is {asked}, and every further kind has its number, by the recipe {recipe.name} or an "
+            "option of its own: leave extra out, or give counts like n_numeric=50"
         )
     wanted |= dict.fromkeys(FURTHER, 0) if params.guide_only else _shared(params.extra, recipe.shares, exact)
     total = sum(wanted.values())

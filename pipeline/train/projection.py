@@ -16,7 +16,7 @@ class Projection:
     """y = [W1; W2; …] x + B A x for a few linear layers side by side, with frozen W.
 
     `together` (outputs + ranks × inputs) stacks the frozen weights and, below them, the adapters' A. Each adapter's
-    s B (its outputs × its rank) is multiplied by itself: as blocks of one matrix, most of that would be zeros.
+    s B (its outputs × its rank) is a product of its own: of one matrix with them as blocks, most would be zeros.
     A layer without adapter has no rank.
     """
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import random
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from pipeline.train.memory import limit, resident_megabytes
 from pipeline.train.model import add_adapters, load_model, load_tokenizer, trainable
 from pipeline.train.params import Recipe, TrainParams
 from pipeline.train.publish import manifest, physics_version, publish, write_adapter
-from pipeline.train.samples import TokenSet, encode, read_lines
+from pipeline.train.samples import TokenSet, encode, read_lines, read_with_bad
 from pipeline.train.schedule import Schedule
 from pipeline.train.threads import adaptive
 from simulator.events import Event, Note, Progress, Result
@@ -73,7 +74,12 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
         "run": run.name,
         "seed": params.seed,
         "recipe_name": params.recipe_name,
-        "data": {"file": lab.relative(data), "samples": len(tokens.samples), "left_out": tokens.left_out},
+        "data": {
+            "file": lab.relative(data),
+            "samples": len(tokens.samples),
+            "left_out": tokens.left_out,
+            "bad_lines": tokens.bad_lines,
+        },
         "validation": {"file": lab.relative(held) if held else None, "samples": _count(validation)},
         "data_sha256": identity["data_sha256"],
         "system": system,
@@ -145,13 +151,13 @@ def _token_sets(
     base: Base, tokenizer: Any, data: Path, held: Path | None, recipe: Recipe, seed: int, system: str
 ) -> tuple[TokenSet, TokenSet | None]:
     """Training and validation samples as tokens. Without a validation file a twentieth of the data is held out."""
-    samples, validation = read_lines(data), read_lines(held) if held else []
+    (samples, bad), validation = read_with_bad(data), read_lines(held) if held else []
     if not held and recipe.validates:
         samples, validation = hold_out(samples, seed)
     if len(validation) > recipe.eval_samples:
         validation = random.Random(seed).sample(validation, recipe.eval_samples)
     limit = min(recipe.max_length, base.context_length)
-    tokens = encode(samples, base, tokenizer, system, limit)
+    tokens = replace(encode(samples, base, tokenizer, system, limit), bad_lines=len(bad))
     return tokens, _validation(validation, base, tokenizer, system, limit)
 
 

@@ -35,11 +35,15 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """All samples of one file with the prefix that each of them starts with."""
+    """All samples of one file with the prefix that each of them starts with.
+
+    `left_out` counts those that are too long, `bad_lines` the file's lines that are no samples.
+    """
 
     prefix: Tokens
     samples: list[Encoded]
     left_out: int
+    bad_lines: int = 0
 
     @property
     def answer_tokens(self) -> int:
@@ -58,7 +62,7 @@ def read_with_bad(path: Path) -> tuple[list[Sample], list[BadLine]]:
 
     if not path.exists():
         raise DataError(f"{path} is not there: run `benlab generate` first, or name a file with --data")
-    good, bad = read_good(path)
+    good, bad = read_good(path, unique_ids=False)
     if not good:
         reason = f" ({bad[0]})" if bad else ""
         raise DataError(f"{path} holds no samples{reason}: run `benlab generate`, or name another file with --data")

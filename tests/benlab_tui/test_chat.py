@@ -98,6 +98,14 @@ async def test_a_slash_begun_on_an_answer_lands_in_the_prompt(lab, scripted, con
         assert shown(app) == [("UserTurn", "first"), ("ReplyTurn", "one")]
 
 
+async def test_a_slash_shows_the_prompt_that_a_narrow_screen_hides(lab, scripted, console, typed):
+    async with console(lab, scripted("one"), size=(80, 24)) as (app, pilot):
+        await typed(app, pilot, "first")
+        await pilot.press("ctrl+up", "ctrl+l", "slash")
+        prompt = app.main.query_one(Prompt)
+        assert prompt.has_focus and prompt.text == "/" and not app.main.has_class("-lab-turned")
+
+
 async def test_escapes_and_html_in_an_answer_are_inert(lab, scripted, console, typed):
     engine = scripted("a\x1b[31mred\x1b]0;title\x07 <b>x</b> \x9b2J \u202eflip")
     async with console(lab, engine) as (app, pilot):

@@ -80,9 +80,12 @@ def fetch(hub: str, name: str, folder: Path) -> str:
         "else:\n    print(*sorted(p.name for p in folder.iterdir() if p.is_file()))\n"
     )
     settings = {"HF_ENDPOINT": hub, "HF_HOME": str(folder.parent / "home"), "HF_HUB_DISABLE_XET": "1"}
-    env = {k: v for k, v in os.environ.items() if k not in {"HF_TOKEN", "HF_HUB_OFFLINE"}} | settings
+    outside = ("HF_", "HUGGING", "TRANSFORMERS_", "http", "HTTP", "ALL_PROXY", "all_proxy")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(outside)} | settings
     command = [sys.executable, "-c", code, name, str(folder)]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False).stdout.strip()
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def test_a_model_s_files_come_and_no_pickle(hub: str, tmp_path: Path) -> None:

@@ -174,6 +174,7 @@ def test_a_foretold_value_is_a_right_answer(feature: str) -> None:
 
 def test_numbers_are_found_only_where_they_stand_alone() -> None:
     assert numbers_in("Jarvis-2v at 1-bias: zz2 -0.50, 8, 1/2/4 and 1e-3.") == ["-0.50", "8", "1", "2", "4", "1e-3"]
+    assert numbers_in("7bits, 0.5Bit, but 1.5x, 2.5-fold, 12sites, 3.25e, 1.42nats and 10.5bitsy") == ["7", "0.5"]
     sample = Sample("a", "", "7 and 0.50", {"claims": [{"text": "0.50"}]})
     assert uncovered(sample) == ["7"]
 
@@ -191,6 +192,11 @@ def test_numbers_are_found_only_where_they_stand_alone() -> None:
         ('{"instruction": "x", "output": "y", "meta": {"claims": 3}}', "claims is not a list"),
         ('{"instruction": "x", "output": NaN}', "NaN"),
         ('{"messages": 3}', "not a list"),
+        (
+            '{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], '
+            '"meta": {"claims": 5}}',
+            "claims is not a list",
+        ),
         ('{"messages": [{"role": "user", "content": "x"}]}', "no user message"),
         ('{"messages": [{"role": "user", "content": 1}, {"role": "assistant", "content": "y"}]}', "not text"),
         ('{"instruction": "\\ud800", "output": "y"}', "surrogate"),
