@@ -37,13 +37,13 @@ def out_path(lab: Lab, out: str | None) -> Path:
         if not path.name or out.endswith("/"):
             raise BadInput(f"{clipped(out)} is no regular file: give the name of a file to write, like my_data.jsonl")
         for target in (path, validation_path(path), manifest_path(path)):
-            if target.is_symlink():
-                led = clipped(str(target.resolve()))
-                raise BadInput(f"{clipped(str(target))} is a link: give --out the file that it leads to, {led}")
             if target.exists() and not target.is_file():
                 raise BadInput(f"{clipped(str(target))} is no regular file: give --out the name of one to write")
             if _is_the_labs(lab, target.resolve()):
                 raise BadInput(f"{clipped(str(target))} is the lab's own: give --out another name, like my_data.jsonl")
+            if target.is_symlink():
+                led = clipped(str(target.resolve()))
+                raise BadInput(f"{clipped(str(target))} is a link: give --out the file that it leads to, {led}")
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, BadInput):
             raise
