@@ -151,7 +151,7 @@ async def test_a_long_session_shows_a_window_and_fetches_the_rest_on_scrolling(l
             await pilot.pause(0.1)
         assert transcript.first < first
         assert transcript.last is not None
-        for _ in range(60):
+        for _ in range(400):
             transcript.scroll_end(animate=False)
             await pilot.pause(0.05)
             if transcript.last is None:
