@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 HERE = Path(__file__).resolve().parent
 # The repository, not this folder: some benchmarks are named after the packages that they measure.
@@ -29,6 +30,9 @@ sys.path[0] = str(HERE.parent)
 
 from bench.console_engines import Script  # noqa: E402
 from bench.console_terminal import seconds_until  # noqa: E402
+
+if TYPE_CHECKING:
+    from pipeline.lab import Lab
 
 PAINT = """
 import sys, time
@@ -45,7 +49,7 @@ app.run(headless=True)
 """
 
 
-def lab_with(messages: int, folder: Path):
+def lab_with(messages: int, folder: Path) -> Lab:
     """A lab whose newest session has that many messages."""
     from pipeline.chats import Chats
     from pipeline.lab import Lab
@@ -111,7 +115,7 @@ def history(messages: int = 10_000) -> dict[str, float]:
     """Opens a long session, and scrolls to its window's top."""
     from benlab_tui.app import BenLabApp
 
-    async def opener(_lab, _model):
+    async def opener(_lab, _model) -> Script:
         return Script("hi")
 
     async def run(lab) -> dict[str, float]:
@@ -147,7 +151,7 @@ def soak(turns: int = 400) -> dict[str, float]:
 
     text = "\n\n".join(f"Paragraph {i} of **bold** and `code`." for i in range(8))
 
-    async def opener(_lab, _model):
+    async def opener(_lab, _model) -> Script:
         return Script(text)
 
     async def run(folder: Path) -> tuple[float, float]:

@@ -5,6 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pipeline.chat.events import ChatEvent
 
 
 class Bounded:
@@ -16,7 +22,7 @@ class Bounded:
         self.context_length = engine.context_length
         self.rate, self.first = 0.0, 0.0
 
-    async def chat(self, messages, *, tools=None, options=None):
+    async def chat(self, messages, *, tools=None, options=None) -> AsyncIterator[ChatEvent]:
         from pipeline.chat.events import ChatOptions, Delta, Done
 
         start = 0.0
@@ -42,7 +48,7 @@ class Script:
     def __init__(self, text: str, pause: float = 0.0) -> None:
         self._words, self._pause = text.split(" "), pause
 
-    async def chat(self, messages, *, tools=None, options=None):
+    async def chat(self, messages, *, tools=None, options=None) -> AsyncIterator[ChatEvent]:
         from pipeline.chat.events import Delta, Done
 
         for word in self._words:

@@ -57,7 +57,7 @@ async def through(lab, engine, prompt: str, tokens: int, waits: list[float]) -> 
 
     bounded = Bounded(engine, tokens)
 
-    async def opener(_lab, _model):
+    async def opener(_lab, _model) -> Bounded:
         return bounded
 
     app = BenLabApp(lab, opener)
@@ -152,7 +152,7 @@ def stall() -> dict[str, float]:
             await asyncio.sleep(0.005)
 
     async def run(folder: Path) -> None:
-        async def opener(_lab, _model):
+        async def opener(_lab, _model) -> Script:
             return Script(text, 0.01)
 
         app = BenLabApp(Lab.at(folder), opener)
@@ -210,7 +210,7 @@ def long() -> dict[str, float]:
     spent: list[float] = []
 
     async def run(folder: Path) -> float:
-        async def opener(_lab, _model):
+        async def opener(_lab, _model) -> Script:
             return Script(text, 0.005)
 
         app = BenLabApp(Lab.at(folder), opener)

@@ -21,11 +21,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # This folder has a simulator.py of its own: the packages of the repository come first.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from bench.train_profile import profile  # noqa: E402
 from bench.train_setup import ALPHA, RANK, cache, lines, parts, prepare, values  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from transformers import TrainerCallback
+
+    from simulator.events import Event
 
 
 def main() -> None:
@@ -125,7 +133,7 @@ def ours(options: argparse.Namespace) -> None:
     )
     run = lab.new_run("train")
 
-    def watched():
+    def watched() -> Iterator[Event]:
         for event in run_training(lab, run, params, Control(run), 0):
             if isinstance(event, Metric):
                 peak[0] = max(peak[0], event.values["memory_mb"])
@@ -174,17 +182,17 @@ def theirs(options: argparse.Namespace) -> None:
     print(json.dumps({"samples_per_second": speed, "memory_mb": peak}))
 
 
-def stopwatch(spent: list[float]):
+def stopwatch(spent: list[float]) -> TrainerCallback:
     """A callback that adds each step's seconds to `spent`."""
     from transformers import TrainerCallback
 
     class Clock(TrainerCallback):
         started = 0.0
 
-        def on_step_begin(self, *_, **__):
+        def on_step_begin(self, *_, **__) -> None:
             self.started = time.perf_counter()
 
-        def on_step_end(self, *_, **__):
+        def on_step_end(self, *_, **__) -> None:
             spent.append(time.perf_counter() - self.started)
 
     return Clock()

@@ -6,6 +6,11 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.bases import Base
+    from pipeline.lab import Lab
 
 TRL = "trl==1.16.0"
 SEED, RANK, ALPHA, RATE = 0, 16, 32, 5e-4
@@ -20,7 +25,7 @@ def cache() -> Path:
     return folder
 
 
-def prepare():
+def prepare() -> Lab:
     """A lab with the base, the guide's 275 samples and a validation file; trl in a folder beside it."""
     from pipeline.__main__ import run_stage
     from pipeline.lab import Lab
@@ -46,7 +51,7 @@ def lines(lab, options: argparse.Namespace) -> Path:
     return path
 
 
-def parts():
+def parts() -> tuple[Lab, Base, Any, str]:
     """(lab, base, tokenizer, system prompt)."""
     from pipeline.bases import locate
     from pipeline.lab import Lab

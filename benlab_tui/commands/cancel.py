@@ -31,6 +31,8 @@ async def cancel(context: Context, params: CancelParams) -> Value:
 
 def going_on(lab: Lab, job: str) -> str:
     """How to go on with a cancelled training, where it has left a checkpoint; else nothing."""
-    if not (lab.runs / job / "checkpoint" / "state.json").is_file():
+    from pipeline.train.stage import resumable
+
+    if not resumable(lab.runs / job):
         return ""
-    return f"; `train resume=yes resume_run={job}` goes on from its last checkpoint"
+    return f"; `benlab train resume=yes resume_run={job}` goes on from its last checkpoint"

@@ -6,8 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from benlab_tui.context import Context
 from benlab_tui.errors import BadArgument
+from benlab_tui.phrasing import as_slash
 from benlab_tui.registry import Value, command, commands
-from benlab_tui.topics import topics
+from benlab_tui.topics import TOPICS
 
 
 class HelpParams(BaseModel):
@@ -38,8 +39,8 @@ async def show_help(context: Context, params: HelpParams) -> Value:
     known = commands()
     if words[0] in known:
         return {"text": command_help(known[words[0]], words[1:], slash=slash)}
-    if text := topics(slash=slash).get(" ".join(words).lower()):
-        return {"text": text}
+    if text := TOPICS.get(" ".join(words).lower()):
+        return {"text": as_slash(text) if slash else text}
     from pipeline.data.glossary import lookup
     from pipeline.errors import BadInput
 

@@ -219,7 +219,7 @@ class Desk(Screen[None]):
         await self.jobs.cancel(chosen[0].id)
         from benlab_tui.commands.cancel import going_on
 
-        return f"{chosen[0].kind} was cancelled{going_on(self.lab, chosen[0].id).replace('`train', '`/train')}"
+        return f"{chosen[0].kind} was cancelled{as_slash(going_on(self.lab, chosen[0].id))}"
 
     def show_busy(self, busy: bool) -> None:
         """Whether an answer is on its way."""

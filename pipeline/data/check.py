@@ -27,10 +27,11 @@ from simulator.events import Event, Note, Progress, Result
 
 CHUNK = 200
 """Lines whose runs are done together."""
-_PHASE = f"(?:{'|'.join(PHASES)})"
-_ADVICE = re.compile(rf"\b(?:use|try|compare it with)\s+{_PHASE}(?:(?:,| or| and)+\s+{_PHASE})*\b", re.IGNORECASE)
 LARGEST = 1e300
 """The largest number that a claim may state: a float holds it, and so its difference to another."""
+_PHASE = f"(?:{'|'.join(PHASES)})"
+_ADVICE = re.compile(rf"\b(?:use|try|compare it with)\s+{_PHASE}(?:(?:,| or| and)+\s+{_PHASE})*\b", re.IGNORECASE)
+"""What to run next: it names phase types and says nothing of a run."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Failure:
 
 
 def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
-    """Progress, then a Result with ok, lines, claims, unclaimed_lines and failures. Raises DataError."""
+    """Progress, then a Result with ok, lines, claims, lines_without_claims and failures. Raises DataError."""
     path = given_path(params.file)
     failures: list[Failure] = []
     lines = claims = bare = bad = 0

@@ -54,9 +54,7 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
     parts = _Parts()
     _refuse_own_output(params.mix, out)
     if out.is_file() and not params.append:
-        with out.open("rb") as former:
-            lines = sum(1 for _ in former)
-        yield Note(f"{out.name} is made anew, {lines} former lines go; append=yes would keep them")
+        yield _made_anew(out)
     kept = _keep(out, parts, _prompts_judged(lab) if params.feedback else {}) if params.append else 0
     yield from _own_lines(lab, params, parts)
     source: Source = OverApi(params.api, os.environ.get("BENLAB_API_TOKEN")) if params.api else InProcess()
@@ -93,6 +91,16 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
             "seconds": round(time.monotonic() - started, 3),
         }
     )
+
+
+def _made_anew(out: Path) -> Note:
+    """What is lost by writing the file anew. Raises DataError where it cannot be read."""
+    try:
+        with out.open("rb") as former:
+            lines = sum(1 for _ in former)
+    except OSError as error:
+        raise DataError(f"{out} is there and cannot be read ({error.strerror}): give another --out") from error
+    return Note(f"{out.name} is made anew, {lines} former lines go; append=yes would keep them")
 
 
 def _former(manifest: dict[str, Any]) -> list[dict[str, Any]]:

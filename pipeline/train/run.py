@@ -14,6 +14,7 @@ import torch
 from accelerate import Accelerator, PartialState
 
 from pipeline.bases.base import Base, locate
+from pipeline.data.paths import given_path
 from pipeline.errors import TrainError
 from pipeline.files import sha256_of
 from pipeline.lab import Lab
@@ -43,7 +44,7 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
     """Trains and publishes the adapter; the last event is the Result. Raises the pipeline's errors."""
     recipe = params.settle()
     yield Progress("train", 0, None, "reading the data")
-    data = Path(params.data).expanduser() if params.data else lab.data
+    data = given_path(params.data) if params.data else lab.data
     base = locate(lab, params.base or recipe.base)
     system = load(lab).system.strip()
     held = validation_file(data) if recipe.validates else None
@@ -86,7 +87,7 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
         "computed": {"device": job.accelerator.device.type, "precision": job.precision},
         "physics_version": physics_version(lab, data),
     }
-    target = Path(params.out).expanduser() if params.out else lab.adapter_dir
+    target = given_path(params.out) if params.out else lab.adapter_dir
     write_adapter(run / "adapter", job.loss.model, tokenizer, manifest(base, recipe, state, facts))
     publish(lab, run / "adapter", target)
     yield Result(_summary(job, base) | {"adapter": lab.relative(target)})

@@ -67,7 +67,7 @@ def _check(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> Itera
         yield Note(f"left out: {line}")
     if len(bad) > _SHOWN_BAD:
         yield Note(f"left out: {len(bad) - _SHOWN_BAD} more lines that are no samples; `benlab data check` names them")
-    target = Path(params.out).expanduser() if params.out else lab.adapter_dir
+    target = given_path(params.out) if params.out else lab.adapter_dir
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     run_name = owner(target)
@@ -112,13 +112,18 @@ def _resumed(lab: Lab, params: TrainParams) -> tuple[Path, TrainParams]:
         else sorted((file.parent for file in lab.runs.glob(f"*/{_SETTINGS}")), reverse=True)
     )
     for folder in folders:
-        ended = (folder / "adapter").exists()
-        if not ended and (folder / "checkpoint" / "state.json").is_file() and (folder / _SETTINGS).is_file():
+        if resumable(folder):
             former = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
             given = params.model_dump(exclude_unset=True, exclude={"resume_run"})
             return folder, TrainParams.model_validate({**former, **given, "resume": True})
     what = f"the run {wanted}" if wanted else f"no training in {lab.runs}"
     raise BadInput(f"{what} has a checkpoint to go on from: start it with `benlab train`")
+
+
+def resumable(folder: Path) -> bool:
+    """Whether a run's folder holds a training that has not ended, with a checkpoint and its settings."""
+    ended = (folder / "adapter").exists()
+    return not ended and (folder / "checkpoint" / "state.json").is_file() and (folder / _SETTINGS).is_file()
 
 
 def _event(line: bytes) -> Event | None:
