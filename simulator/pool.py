@@ -23,7 +23,7 @@ _CONNECT_SECONDS = 5
 
 
 class WorkerProcess:
-    """One child that measures chunks; it is started again where it dies (killed for memory, say)."""
+    """One child that measures chunks or runs experiments; started again where it dies (killed for memory, say)."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
@@ -31,15 +31,22 @@ class WorkerProcess:
 
     def measure(self, chunk: Chunk) -> Results:
         """Raises SimulatorError where the child dies on the same chunk three times."""
+        return self._answer(list(chunk), chunk[0])
+
+    def run(self, experiment: str, params: dict[str, Any]) -> dict[str, Any]:
+        """The result of any one experiment, for parameters that are valid. Raises SimulatorError as `measure` does."""
+        return self._answer({"experiment": experiment, "params": params}, params)
+
+    def _answer(self, request: Any, params: dict[str, Any]) -> Any:
         for _ in range(_ATTEMPTS):
-            line = self._ask(chunk)
+            line = self._ask(request)
             if line:
                 return json.loads(line)
             self._stop()
             if self._closed:
                 break
         raise SimulatorError(
-            f"a worker process died {_ATTEMPTS} times on runs of {chunk[0]['system_size']} qubits: "
+            f"a worker process died {_ATTEMPTS} times on runs of {params['system_size']} qubits: "
             "choose smaller sizes or fewer workers"
         )
 
@@ -48,14 +55,14 @@ class WorkerProcess:
         self._closed = True
         self._stop()
 
-    def _ask(self, chunk: Chunk) -> str:
+    def _ask(self, request: Any) -> str:
         process = self._process or self._start()
         assert process.stdin and process.stdout
         if self._closed:
             self._stop()
             return ""
         try:
-            process.stdin.write(json.dumps(chunk) + "\n")
+            process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
             return process.stdout.readline()
         except (OSError, ValueError):

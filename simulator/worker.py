@@ -1,4 +1,6 @@
-"""A worker process: `python -m simulator.worker` reads chunks of runs and writes their features, a JSON line each.
+"""A worker process: `python -m simulator.worker` reads requests and writes their results, a JSON line each.
+
+A list is a chunk of `run_phase` parameters, an object (`experiment`, `params`) one experiment of any kind.
 
 It speaks over its own pipes, so the program that uses it needs no `__main__` guard, and
 it ends by itself when that program is gone: its input is then at an end.
@@ -19,10 +21,19 @@ def measure_chunk(params: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return run_many(params)
 
 
+def answer(request: Any) -> Any:
+    """The results of a chunk, or the result of one experiment."""
+    if isinstance(request, list):
+        return measure_chunk(request)
+    from simulator.runner import run_now
+
+    return run_now(request["experiment"], **request["params"])
+
+
 def main() -> int:
-    """Serves chunks until its input ends."""
+    """Serves requests until its input ends."""
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(measure_chunk(json.loads(line)), allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(answer(json.loads(line)), allow_nan=False) + "\n")
         sys.stdout.flush()
     return 0
 

@@ -20,8 +20,8 @@ from pipeline.data.paths import clipped, given_path, manifest_path, out_path, va
 from pipeline.data.reader import BadLine, read_good, read_lines
 from pipeline.data.recipes import counts
 from pipeline.data.regions import TRAIN, VALIDATION
-from pipeline.data.samples import Keep, make
-from pipeline.data.source import InProcess, OverApi, Source
+from pipeline.data.samples import Keep, first_runs, make
+from pipeline.data.source import SLOW, InProcess, OverApi, Source
 from pipeline.data.writer import read_manifest, write_dataset
 from pipeline.errors import BadInput, DataError
 from pipeline.lab import Lab
@@ -197,6 +197,12 @@ def _generate(wanted: dict[str, int], seed: int, source: Source, parts: _Parts, 
     kinds = {kind: count for kind, count in wanted.items() if kind != "validation" and count}
     total, done = sum(wanted.values()), 0
     held = _validation_counts(kinds, wanted["validation"])
+    slow = [
+        first_runs(SLOW, plan[SLOW], seed, region)
+        for region, plan in ((VALIDATION, held), (TRAIN, kinds))
+        if SLOW in plan
+    ]
+    source.expect([run for runs in slow for run in runs])
     for region, plan, target in ((VALIDATION, held, parts.validation), (TRAIN, kinds, parts.train)):
         for kind, count in plan.items():
             yield Progress("generate", done, total, kind)

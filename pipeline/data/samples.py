@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.data.claims import Words
+from pipeline.data.claims import Run, Words
 from pipeline.data.duplicates import Seen
 from pipeline.data.kinds import KINDS
 from pipeline.data.kinds.base import finish, stream
@@ -21,7 +21,7 @@ from pipeline.data.source import InProcess, Source, run_all
 
 Keep = Callable[[list[dict[str, Any]]], object]
 
-CHUNK = 400
+CHUNK = 1000
 """Cases planned, run and written at once."""
 TRIES = 4
 """A kind gives up after this many planned cases for each sample asked for: it has nothing new to say."""
@@ -39,6 +39,12 @@ def make(
                 done += 1
                 yield sample
         index += size
+
+
+def first_runs(kind: str, count: int, seed: int, region: Region) -> list[Run]:
+    """The runs behind the first `count` samples of a kind, should none of them be a duplicate."""
+    planned = (KINDS[kind].plan(stream(seed, kind, region, index), region, index) for index in range(count))
+    return [run for case in planned for run in case.runs]
 
 
 def _chunk(name: str, indices: range, seed: int, region: Region, source: Source, keep: Keep) -> Iterator[Sample]:

@@ -3,11 +3,12 @@
 Traps of GGUF files that are dealt with here (each has a test):
 - transformers flags such a model as quantized, and then refuses to train it: the flag is taken off;
 - `rope_freqs.weight` (Llama 3.1 and 3.2) is dropped: the frequencies are divided by it, as llama.cpp does;
-- its readers parse the file once each for config, tokenizer and weights: config and tokenizer are kept.
+- its readers parse the file once each for config, tokenizer and weights: config and tokenizer are kept (gguf_config).
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,15 +223,15 @@ def _takes_device(module: Any) -> bool:
 
 def _prepared(lab: Lab, base: Base) -> Path:
     """Config and tokenizer of a GGUF base as transformers saves them, written once a file."""
-    from transformers import AutoConfig, AutoTokenizer
+    from pipeline.train.gguf_config import read_config, read_tokenizer
 
     folder = base_folder(lab, base.name) / f"prepared-{base.sha256[:12]}"
     if (folder / "config.json").is_file():
         return folder
     try:
-        config = AutoConfig.from_pretrained(base.path.parent, gguf_file=base.path.name, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(base.path.parent, gguf_file=base.path.name, local_files_only=True)
-    except (OSError, ValueError, KeyError, NotImplementedError) as error:
+        config = read_config(base.path)
+        tokenizer = read_tokenizer(base.path, config.model_type)
+    except (OSError, ValueError, KeyError, NotImplementedError, struct.error) as error:
         raise BaseError(
             f"transformers cannot read the {base.architecture} model in {base.path.name} ({_short(error)}): "
             "take the hub's weights (`benlab pull ORG/NAME --source hub`) or another base"

@@ -45,6 +45,38 @@ SHARES = {
 }
 """How often each is asked for, of twenty. Groups teach the most numbers a token, single features that a number follows
 from the run's place alone."""
+TURNS = (*PHASES, "ising_symmetry_breaking", "spt_cluster")
+"""The phases in turn: the two whose numbers change the most with depth and size come twice."""
+VARIED = {
+    "ising_symmetry_breaking": {
+        "entropy_per_site",
+        "entropy_flatness",
+        "transverse",
+        "zz_nearest",
+        "zz_long",
+        "correlation_range",
+        "operator_spread",
+    },
+    "spt_cluster": {
+        "entropy_per_site",
+        "entropy_flatness",
+        "transverse",
+        "correlation_range",
+        "string_order",
+        "operator_spread",
+    },
+    "trivial_product": {"entropy_slope", "entropy_flatness", "zz_nearest", "operator_spread"},
+    "pseudorandom": {"entropy_per_site"},
+}
+"""The features that depth or size decide: the phase's usual value is a wrong answer for more than a quarter of its runs
+(`python bench/predictable.py`)."""
+VARIED_WEIGHT = 3
+"""How many times as often as another feature each of them is asked for alone."""
+
+
+def single(rng: Random, phase: str) -> str:
+    """One feature to ask for: rather one that cannot be told from the phase alone."""
+    return rng.choices(FEATURES, [VARIED_WEIGHT if name in VARIED[phase] else 1 for name in FEATURES])[0]
 
 
 def place(words: Words, run: Run) -> str:
@@ -69,12 +101,13 @@ class NumericKind:
     name: str
 
     def plan(self, rng: Random, region: Region, index: int) -> Case:
+        phase = TURNS[index % len(TURNS)]
         asked = rng.choices(list(SHARES), list(SHARES.values()))[0]
-        chosen = [rng.choice(FEATURES)] if asked == SINGLE else list(GROUPS[asked])
+        chosen = [single(rng, phase)] if asked == SINGLE else list(GROUPS[asked])
         if len(chosen) < len(FEATURES):
             rng.shuffle(chosen)
         likely = 1.0 if chosen == ["magnetization"] else 0.3
-        params = draw(rng, region, PHASES[index % len(PHASES)], biased=rng.random() < likely)
+        params = draw(rng, region, phase, biased=rng.random() < likely)
         return Case([Run("run_phase", params)], {"asked": chosen[0] if asked == SINGLE else asked, "features": chosen})
 
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:

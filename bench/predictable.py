@@ -1,0 +1,91 @@
+"""What follows from a run's settings: `python bench/predictable.py`.
+
+For every phase and feature, the share of runs with held-out seeds for which a table of training medians is within the
+evaluation's tolerance: a table by phase, by phase and depth, by phase, depth and size. Values are rounded as
+predictions are told. It says which features depth or size decide (`VARIED` in pipeline/data/kinds/numeric.py) and what
+a model could reach.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import closing
+from random import Random
+from statistics import fmean, median
+from typing import Any
+
+from pipeline.data.claims import Run
+from pipeline.data.kinds.numeric import FEATURES
+from pipeline.data.numbers import foretold
+from pipeline.data.regions import DEPTHS, PHASES, SIZES, TEST, TEST_FAR, TRAIN, Region, draw
+from pipeline.data.rules import is_of_the_seed
+from pipeline.data.source import InProcess
+from pipeline.evaluate.graders.numeric import tolerance
+
+Params = dict[str, Any]
+Runs = list[tuple[Params, dict[str, float]]]
+Key = Callable[[Params], tuple[Any, ...]]
+TRAINING_RUNS, TEST_RUNS = 4000, 1000
+
+
+def nearest(value: int, known: tuple[int, ...]) -> int:
+    """The training value that is closest."""
+    return min(known, key=lambda other: (abs(other - value), other))
+
+
+KEYS: dict[str, Key] = {
+    "phase": lambda p: (p["phase_type"],),
+    "phase, depth": lambda p: (p["phase_type"], nearest(p["depth"], DEPTHS)),
+    "phase, depth, size": lambda p: (
+        p["phase_type"],
+        nearest(p["depth"], DEPTHS),
+        nearest(p["system_size"], SIZES),
+    ),
+}
+
+
+def runs(source: InProcess, region: Region, count: int) -> Runs:
+    """Parameters and features of `count` runs of a region, the phases in turn."""
+    rng = Random(f"predictable {region.name}")
+    planned = [draw(rng, region, PHASES[index % len(PHASES)]) for index in range(count)]
+    results = source.run([Run("run_phase", params) for params in planned])
+    return [(params, result["features"]) for params, result in zip(planned, results, strict=True)]
+
+
+def medians(trained: Runs, key: Key) -> dict[Any, float]:
+    """The table: the median of every feature for each key."""
+    values: dict[Any, list[float]] = defaultdict(list)
+    for params, features in trained:
+        for name in FEATURES:
+            values[key(params), name].append(features[name])
+    return {place: median(found) for place, found in values.items()}
+
+
+def main() -> None:
+    """Prints a row for each phase and feature, and the shares over all."""
+    with closing(InProcess()) as source:
+        trained = runs(source, TRAIN, TRAINING_RUNS)
+        tables = {name: medians(trained, key) for name, key in KEYS.items()}
+        for region in (TEST, TEST_FAR):
+            right: dict[tuple[str, str], list[list[bool]]] = defaultdict(list)
+            for params, features in runs(source, region, TEST_RUNS):
+                for feature in FEATURES:
+                    if not is_of_the_seed(params["phase_type"], feature):
+                        told = [
+                            float(foretold(feature, tables[name][key(params), feature])) for name, key in KEYS.items()
+                        ]
+                        hits = [abs(value - features[feature]) <= tolerance(feature) for value in told]
+                        right[params["phase_type"], feature].append(hits)
+            print(f"\n{region.name}: share of right answers of a table by {' | '.join(KEYS)}")
+            for (phase, feature), rows in right.items():
+                print(
+                    f"{phase:24} {feature:18} "
+                    + "  ".join(f"{fmean(column):.2f}" for column in zip(*rows, strict=True))
+                )
+            every = [row for rows in right.values() for row in rows]
+            print(f"{'all':43} " + "  ".join(f"{fmean(column):.2f}" for column in zip(*every, strict=True)))
+
+
+if __name__ == "__main__":
+    main()
