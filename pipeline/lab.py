@@ -100,7 +100,7 @@ class Lab:
             raise LabError(
                 f"{self.config_path} cannot be read ({error.strerror or error}): make it a file, or remove it"
             ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise LabError(
                 f"{self.config_path} is not valid TOML ({error}): mend that line or remove the file"
             ) from error

@@ -25,9 +25,10 @@ def answer(request: Any) -> Any:
     """The results of a chunk, or the result of one experiment."""
     if isinstance(request, list):
         return measure_chunk(request)
-    from simulator.runner import run_now
+    from simulator.events import last_result
+    from simulator.runner import run
 
-    return run_now(request["experiment"], **request["params"])
+    return last_result(run(request["experiment"], request["params"]))
 
 
 def main() -> int:

@@ -25,10 +25,18 @@ from pipeline.lab import Lab
 from simulator.errors import SimulatorError
 from simulator.events import Event, Note, Progress, Result
 
+CHECKED = ("run_phase", "tri", "echo", "replay_drift", "discovery")
+"""What a claim may be about: experiments of seconds. A stranger's file must not start a sweep or reach a cluster."""
 CHUNK = 200
 """Lines whose runs are done together."""
 LARGEST = 1e300
 """The largest number that a claim may state: a float holds it, and so its difference to another."""
+_SETTING = re.compile(
+    r"\b(?P<name>system_size|base_depth|depth|bias|seed|num_per_phase|k) (?P<value>\d+(?:\.\d+)?)(?![\d/]|\.\d)"
+)
+DEFAULTS = {"system_size": 32, "depth": 8, "bias": 0.65, "seed": 0}
+"""Of run_phase, tri and echo, which are the ones that claims leave parameters out of."""
+SAME = 1e-9
 _PHASE = f"(?:{'|'.join(PHASES)})"
 _ADVICE = re.compile(rf"\b(?:use|try|compare it with)\s+{_PHASE}(?:(?:,| or| and)+\s+{_PHASE})*\b", re.IGNORECASE)
 """What to run next: it names phase types and says nothing of a run."""
@@ -105,6 +113,9 @@ def check_samples(samples: list[tuple[int, Sample]]) -> list[Failure]:
         if claims:
             failures += [Failure(number, "number", text, "no claim covers it") for text in uncovered(sample)]
             failures += [Failure(number, "phase", text, "no claim is about it") for text in stray_phases(sample)]
+            failures += [
+                Failure(number, "prompt", text, "no run of the claims has it") for text in strange_settings(sample)
+            ]
             shaped = [claim for claim in claims if not _shape(claim)]
             failures += [
                 Failure(number, str(claim["quantity"]), str(claim["text"]), clip(f"the output says {said!r}"))
@@ -139,6 +150,24 @@ def stray_phases(sample: Sample) -> list[str]:
     known = " ".join([*texts, *(str(run.params) for claim in claims for run in runs_of(claim))])
     said = _ADVICE.sub("", sample.output).lower()
     return [phase for phase in PHASES if re.search(rf"\b{phase}\b", said) and phase not in known]
+
+
+def strange_settings(sample: Sample) -> list[str]:
+    """The settings that the prompt of a line about runs names (`depth 16`) and that none of its claims' runs has."""
+    runs = [run for claim in sample.meta.get("claims", []) if not _shape(claim) for run in runs_of(claim)]
+    if not runs:
+        return []
+    filled = [{**DEFAULTS, **run.params} for run in runs]
+    return [
+        match.group()
+        for match in _SETTING.finditer(sample.prompt)
+        if match["name"] in filled[0] and not any(_same(values.get(match["name"]), match["value"]) for values in filled)
+    ]
+
+
+def _same(value: object, text: str) -> bool:
+    """Whether a parameter is the number in the text; a list of numbers is no matter of it."""
+    return not isinstance(value, int | float) or abs(float(value) - float(text)) < SAME
 
 
 def _span(claim: Claim) -> tuple[int, int] | None:
@@ -196,9 +225,11 @@ def _shape(claim: object) -> str | None:
     if not isinstance(claim, dict) or not isinstance(claim.get("quantity"), str) or "text" not in claim:
         return "not an object with quantity and text"
     try:
-        runs_of(claim)
+        strange = [run.experiment for run in runs_of(claim) if run.experiment not in CHECKED]
     except (KeyError, TypeError, ValueError, AttributeError):
         return "no experiment and params to run"
+    if strange:
+        return f"{strange[0][:40]!r} is no experiment that claims can be about: use one of {', '.join(CHECKED)}"
     measured = not claim["quantity"].startswith(("verdict.", "glossary.", "param.", "tool"))
     if measured:
         values = [claim.get("value"), claim.get("tolerance")]

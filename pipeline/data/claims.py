@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pipeline.data.meanings  # noqa: F401  (registers its rules)
 from pipeline.data.glossary import Entry, by_key
 from pipeline.data.numbers import HALF_STEP, foretold, half_step, measured, setting
 from pipeline.data.rules import RULES, is_of_the_seed

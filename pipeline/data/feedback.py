@@ -3,6 +3,9 @@
 A turn is one assistant message and the user message before it. Its texts are copied, so that deleting the chat
 does not take them away. Accepted turns train on the answer as it was, corrected ones on the correction; rejected ones
 are kept out, and so is any earlier verdict on the same message.
+
+Where an experiment ran between question and answer, the model is to learn the call and not the numbers that came of it:
+accepting keeps the TOOL line. An answer that was cut off can be corrected or rejected only.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import simulator
 from pipeline.chats import Chats, Message
 from pipeline.data.line import LONGEST, Sample
 from pipeline.data.regions import TRAIN
+from pipeline.data.tool_line import tool_line
 from pipeline.errors import BadInput, LabError
 from pipeline.lab import Lab
 from simulator.errors import NotebookError
@@ -71,11 +76,14 @@ def judge(lab: Lab, message_id: int | Literal["last"], verdict: str, correction:
         )
     if len(correction) > LONGEST:
         raise BadInput(f"the correction has {len(correction)} characters, above the largest, {LONGEST}: shorten it")
-    prompt, answer = _turn(lab.database, message_id)
+    prompt, between, answer = _turn(lab.database, message_id)
     message_id = answer.id
+    if verdict == "accept" and answer.meta.get("partial"):
+        raise BadInput(f"the answer {message_id} was cut off: correct it, or ask again and accept the whole one")
     model = str(answer.meta.get("model") or answer.meta.get("engine") or "")
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    turn = Turn(message_id, answer.session_id, verdict, prompt.content, answer.content, correction, model, now)
+    text = _call(between) or answer.content
+    turn = Turn(message_id, answer.session_id, verdict, prompt.content, text, correction, model, now)
     with _database(lab.database) as conn:
         conn.execute(
             "INSERT OR REPLACE INTO feedback VALUES "
@@ -118,8 +126,20 @@ def _sample(turn: Turn) -> Sample:
     return Sample(turn.prompt, "", turn.correction or turn.answer, meta)
 
 
-def _turn(database: Path, message_id: int | Literal["last"]) -> tuple[Message, Message]:
-    """The question and the answer that has this id. Raises BadInput."""
+def _call(between: list[Message]) -> str:
+    """The TOOL line of the first experiment that the model ran before its answer; "" where it ran none."""
+    for message in between:
+        result = message.meta.get("result") if message.role == "card" else None
+        name = result.get("experiment") if isinstance(result, dict) else None
+        if isinstance(result, dict) and name in simulator.EXPERIMENTS and isinstance(result.get("params"), dict):
+            model = simulator.EXPERIMENTS[name].params
+            given = simulator.validate(model, result["params"]).model_dump(mode="json", exclude_defaults=True)
+            return tool_line(name, given)
+    return ""
+
+
+def _turn(database: Path, message_id: int | Literal["last"]) -> tuple[Message, list[Message], Message]:
+    """The question, what came in between, and the answer that has this id. Raises BadInput."""
     chats = Chats(database)
     try:
         found = chats.newest_answer() if message_id == "last" else chats.message(message_id)
@@ -130,9 +150,9 @@ def _turn(database: Path, message_id: int | Literal["last"]) -> tuple[Message, M
         if message_id == "last":
             raise BadInput("this lab's chats have no answer yet: ask something first")
         raise BadInput(f"message {message_id} is not an answer of this lab's chats: give the number of one, or last")
-    for message in reversed(messages[:-1]):
-        if message.role == "user" and message.content.strip():
-            return message, messages[-1]
+    for place in reversed(range(len(messages) - 1)):
+        if messages[place].role == "user" and messages[place].content.strip():
+            return messages[place], messages[place + 1 : -1], messages[-1]
     raise BadInput(f"the answer {message_id} follows no question: choose another one")
 
 

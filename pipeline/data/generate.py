@@ -49,10 +49,10 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
     started = time.monotonic()
     wanted = counts(params)
     out = out_path(lab, params.out)
+    _refuse_own_output(params.mix, out)
     if params.out:
         _refuse_strangers(out)
     parts = _Parts()
-    _refuse_own_output(params.mix, out)
     if out.is_file() and not params.append:
         yield _made_anew(out)
     kept = _keep(out, parts, _prompts_judged(lab) if params.feedback else {}) if params.append else 0
@@ -115,14 +115,24 @@ def _refuse_own_output(mix: list[str], out: Path) -> None:
     written = [path for path in (out, validation_path(out), manifest_path(out)) if path.is_file()]
     for name in mix:
         path = given_path(name)
-        if path.is_file() and any(path.samefile(other) for other in written):
+        try:
+            same = path.is_file() and any(path.samefile(other) for other in written)
+        except OSError as error:
+            said = error.strerror or error
+            raise DataError(f"{clipped(name)} cannot be read ({said}): give a JSONL file that exists") from error
+        if same:
             raise DataError(f"{name} would be written over by this call: leave it out of mix and use --append")
 
 
 def _refuse_strangers(out: Path) -> None:
-    """Raises BadInput where a file beside `out` would be replaced that no data set of Ben Lab has written."""
+    """Raises BadInput where `out` or a file beside it would be replaced that no data set of Ben Lab has written."""
     if "physics_version" in read_manifest(out):
         return
+    _, line = next(read_lines(out), (0, None)) if out.is_file() else (0, None)
+    if line is not None and not (isinstance(line, Sample) and line.meta.get("split") == TRAIN.name):
+        raise BadInput(
+            f"{clipped(str(out))} is there and not of this lab's making: mix it in (--mix), and give --out another name"
+        )
     held, manifest = validation_path(out), manifest_path(out)
     # The manifest is written last: a validation file without one may be of a call that was killed.
     _, first = next(read_lines(held), (0, None)) if held.is_file() else (0, None)
@@ -179,6 +189,10 @@ def _own_lines(lab: Lab, params: GenerateParams, parts: _Parts) -> Iterator[Even
         taken = [_owned(sample, name) for sample in good if parts.seen.take(sample)]
         parts.train += taken
         yield Note(f"{name}: {len(taken)} lines mixed in")
+        if longer := sum("left_out" in sample.meta for sample in taken):
+            yield Note(
+                f"{name}: {longer} chats hold more than one question and answer; of each the last pair was taken"
+            )
     if params.feedback and lab.database.exists():
         turns = [sample for sample in accepted(lab) if parts.seen.take(sample)]
         parts.train += turns

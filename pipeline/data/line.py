@@ -4,7 +4,8 @@
      "meta": {"kind": str, "params": {...}, "experiment_ids": [...], "claims": [...], "split": "train"}}
 
 A line of the user's own may leave out `input` and `meta`, or hold a chat: {"messages": [{"role", "content"}, …]},
-whose last user turn is the instruction and whose next assistant turn is the output.
+whose last user turn is the instruction and whose next assistant turn is the output; meta then says how many other
+messages were `left_out`.
 """
 
 from __future__ import annotations
@@ -101,5 +102,6 @@ def _from_chat(raw: dict[str, Any]) -> Sample:
             texts = before.get("content"), after.get("content")
             if not all(isinstance(text, str) for text in texts):
                 raise ValueError("a message's content is not text")
-            return Sample(str(texts[0]), "", str(texts[1]), _meta(raw))
+            meta, others = _meta(raw), len(messages) - 2
+            return Sample(str(texts[0]), "", str(texts[1]), {**meta, "left_out": others} if others else meta)
     raise ValueError("no user message that an assistant message answers")

@@ -63,8 +63,9 @@ def load_recipe(name: str) -> Recipe:
             raise BadInput(f"the recipe {clipped(name)} cannot be read ({said}): give a TOML file in UTF-8") from error
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"the recipe {name} is not TOML ({error}): mend that line") from error
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits and brackets in brackets are no TOMLDecodeError.
+        raise BadInput(f"the recipe {clipped(name)} is not TOML ({error}): mend that line") from error
     return _checked(name, raw)
 
 

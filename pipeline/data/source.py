@@ -11,6 +11,7 @@ import simulator
 from pipeline.data.claims import Run
 from pipeline.data.sharing import Ahead, shares
 from pipeline.errors import NetworkError
+from simulator.events import last_result
 from simulator.pool import WorkerProcess
 
 BATCH = 1024
@@ -82,7 +83,7 @@ class InProcess:
         for run in runs:
             if run.key not in found:
                 ahead = self._ahead.result(run) if self._ahead else None
-                found[run.key] = ahead or simulator.run_now(run.experiment, **run.params)
+                found[run.key] = ahead or last_result(simulator.run(run.experiment, run.params))
         return [found[run.key] for run in runs]
 
     def _single_runs(self, params: list[Any]) -> list[Result]:

@@ -42,6 +42,8 @@ def markdown(value: dict[str, Any], answers: list[Answer]) -> str:
         f"Base {value['base']['name']}, adapter {value['adapter']}, {value['engine']}, {value['seconds']} s.",
     ]
     lines += [f"{value['left_out']} questions were left out because the training data has seen them.", ""]
+    if not value["compared_with_training_data"]:
+        lines += ["The file that the adapter was trained on was not here: leakage was not checked against it.", ""]
     lines += ["Each score: share right (right/asked, 95 % Wilson interval).", ""]
     for title, part in (("Interpolation", value), ("Extrapolation", value.get("extrapolation"))):
         if part:
@@ -53,11 +55,13 @@ def markdown(value: dict[str, Any], answers: list[Answer]) -> str:
     lines += [
         "## Numbers that the simulator contradicts",
         "",
-        "| model | share | answers with numbers |",
-        "|---|---|---|",
+        "| model | questions | share | answers with numbers |",
+        "|---|---|---|---|",
     ]
-    for model, entry in value["contradicted_numbers"].items():
-        lines.append(f"| {model} | {cell(entry)} | {entry['answers_with_numbers']} of {entry['answers']} |")
+    for title, part in (("interpolation", value), ("extrapolation", value.get("extrapolation", {}))):
+        for model, entry in part.get("contradicted_numbers", {}).items():
+            numbered = f"{entry['answers_with_numbers']} of {entry['answers']}"
+            lines.append(f"| {model} | {title} | {cell(entry)} | {numbered} |")
     lines += ["", "A number is contradicted, and a numeric answer wrong, beyond 0.15 of its feature's scale.", ""]
     return "\n".join(lines + _wrong(answers)) + "\n"
 

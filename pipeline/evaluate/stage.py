@@ -41,11 +41,15 @@ def run(lab: Lab, params: EvalParams) -> Iterator[Event]:
     adapter = _adapter(lab, params, folder)
     base = locate(lab, params.base or adapter.base)
     yield Progress("eval", 0, None, "making questions")
-    questions, left_out = make_questions(params, _trained(lab, adapter.source))
+    files_read = _data_files(lab, adapter)
+    questions, left_out = make_questions(params, Trained.of(*files_read))
     if not questions:
         raise BadInput("no question is left: the training data has seen all of them, so ask with another seed")
     if left_out:
         yield Note(f"{left_out} questions are left out because the training data has seen them")
+    compared = any(adapter.data_sha256 == sha256_of(path) for path in files_read)
+    if not compared:
+        yield Note("the file that this adapter was trained on is not here: whether it holds a question was not checked")
     answers: list[Answer] = []
     means = training_means() if "numeric" in params.kinds else {}
     copied = not params.served and gains_by_copies(base.path)
@@ -62,6 +66,7 @@ def run(lab: Lab, params: EvalParams) -> Iterator[Event]:
         "engine": "copies in Q8_0" if copied else "as served",
         "questions": len(questions),
         "left_out": left_out,
+        "compared_with_training_data": compared,
         "seed": params.seed,
         "physics_version": simulator.PHYSICS_VERSION,
         "seconds": round(time.monotonic() - started, 1),
@@ -141,12 +146,16 @@ def _live(answers: list[Answer], means: Means) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class _Adapter:
-    """What is evaluated: the GGUF that the engine loads, where it comes from, that source's digest, and its base."""
+    """What is evaluated: the GGUF that the engine loads, where it comes from, that source's digest, and its base.
+
+    `data_sha256` is of the file it was trained on, "" where that is not known.
+    """
 
     gguf: Path
     source: Path
     sha256: str
     base: str
+    data_sha256: str = ""
 
 
 def _adapter(lab: Lab, params: EvalParams, folder: Path) -> _Adapter:
@@ -159,7 +168,7 @@ def _adapter(lab: Lab, params: EvalParams, folder: Path) -> _Adapter:
         registry = Registry(lab)
         version = registry.named(params.version)
         path = registry.adapter_path(version)
-        return _Adapter(path, path, sha256_of(path), version.base)
+        return _Adapter(path, path, sha256_of(path), version.base, version.data_sha256)
     path = Path(params.adapter).expanduser() if params.adapter else lab.adapter_dir
     if path.is_file():
         return _Adapter(path, path, sha256_of(path), params.base or "smollm2")
@@ -171,24 +180,31 @@ def _adapter(lab: Lab, params: EvalParams, folder: Path) -> _Adapter:
     base = locate(lab, params.base or _base_of(path))
     out = folder / "eval-adapter.gguf"
     convert_adapter(path, base.path, out, base_sha256=base.sha256)
-    return _Adapter(out, path, sha256_of(weights), base.name)
+    return _Adapter(out, path, sha256_of(weights), base.name, str(_manifest(path).get("data_sha256", "")))
 
 
-def _trained(lab: Lab, adapter: Path) -> Trained:
-    """What the lab's data holds, and the file that the adapter's manifest names."""
-    own = _manifest(adapter).get("data", {}).get("file")
-    return Trained.of(*dict.fromkeys([lab.data, *([lab.root / own] if isinstance(own, str) else [])]))
+def _data_files(lab: Lab, adapter: _Adapter) -> list[Path]:
+    """The training files that are here and that the adapter may have seen: the lab's, and those that manifests name."""
+    named = [_table(folder, "data").get("file") for folder in (adapter.source, lab.adapter_dir)]
+    paths = dict.fromkeys([lab.data, *(lab.root / name for name in named if isinstance(name, str))])
+    return [path for path in paths if path.is_file()]
 
 
 def _base_of(folder: Path) -> str:
     """The name of the base that an adapter was trained on, by its manifest."""
-    return str(_manifest(folder).get("base", {}).get("name", "smollm2"))
+    return str(_table(folder, "base").get("name", "smollm2"))
+
+
+def _table(folder: Path, name: str) -> dict[str, Any]:
+    """One table of an adapter's manifest; {} where there is none."""
+    found = _manifest(folder).get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    """An adapter's manifest, its tables as tables; {} where there is none."""
+    """An adapter's manifest; {} where there is none."""
     try:
         found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {key: value for key, value in found.items() if isinstance(value, dict)} if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) else {}

@@ -48,16 +48,21 @@ def judge(question: Question, model: str, text: str) -> Answer:
 
 
 def scores(answers: list[Answer], means: Means) -> dict[str, Any]:
-    """Scores by kind and model, extrapolation apart, and the contradicted numbers of each model."""
-    report: dict[str, Any] = _by_kind([answer for answer in answers if answer.question.region == TEST.name], means)
+    """Scores by kind and model and the contradicted numbers of each model, extrapolation apart."""
+    near = [answer for answer in answers if answer.question.region == TEST.name]
     far = [answer for answer in answers if answer.question.region == TEST_FAR.name]
+    report: dict[str, Any] = {**_by_kind(near, means), "contradicted_numbers": _contradicted_by_model(near)}
     if far:
-        report["extrapolation"] = _by_kind(far, means)
-    report["contradicted_numbers"] = {
+        report["extrapolation"] = {**_by_kind(far, means), "contradicted_numbers": _contradicted_by_model(far)}
+    return report
+
+
+def _contradicted_by_model(answers: list[Answer]) -> dict[str, Any]:
+    """`contradicted` of each model's answers, in all and by kind; {} where no answer has a number to check."""
+    return {
         model: {**contradicted(own := [a for a in answers if a.model == model]), "kinds": _contradicted_by_kind(own)}
         for model in (_models(answers) if any(answer.checked for answer in answers) else [])
     }
-    return report
 
 
 def contradicted(answers: list[Answer]) -> dict[str, object]:

@@ -52,7 +52,7 @@ def _read(name: str) -> dict[str, dict[str, Any]]:
             ) from error
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"the loop's recipe {name!r} is not TOML ({error}): mend that line") from error
     for key, table in tables.items():
         if key not in _STAGES or not isinstance(table, dict):

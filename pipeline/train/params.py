@@ -179,7 +179,7 @@ def load_recipe(name: str) -> Recipe:
     try:
         values: dict[str, Any] = tomllib.loads(text)
         return validate(Recipe, values)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"the recipe {name} is not valid TOML ({error}): mend that line") from error
     except BadParameter as error:
         raise BadInput(f"the recipe {name}: {error}") from error

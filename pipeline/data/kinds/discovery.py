@@ -10,13 +10,6 @@ from pipeline.data.kinds.base import Case, Draft, Result, kind
 from pipeline.data.regions import DEPTHS, FAR_DEPTHS, PHASES, SIZES, Region
 from pipeline.data.wordings import listing, pick, rest_text
 
-FOLLOWS = {
-    "perfect": "No cluster mixes phases.",
-    "good": "Nearly every cluster holds one phase.",
-    "mixed": "Some phases share a cluster.",
-}
-FEWER = "With fewer clusters than phases some phases have to share one."
-
 
 @kind("discovery")
 class DiscoveryKind:
@@ -45,7 +38,7 @@ class DiscoveryKind:
             f"{words.number(run, result, 'normalized_mutual_information')}"
         )
         level = words.verdict("purity_level", [(run, result)])
-        follows = FEWER if run.params["k"] < len(run.params["phases"]) else FOLLOWS[level]
+        follows = words.verdict("grouping_meaning", [(run, result)])
         output = f"{head}: {scores}. The grouping is {level}. {follows}"
         phases = listing([str(phase) for phase in run.params["phases"]])
         return Draft(pick(rng, "discovery", phases=phases, rest=rest_text(run.params)), output)

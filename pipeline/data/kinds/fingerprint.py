@@ -12,12 +12,6 @@ from pipeline.data.wordings import fingerprint_text, pick
 
 EVIDENCE = ("transverse", "zz_nearest", "string_order")
 """The features that tell the phases apart, each the mark of one phase; pseudorandom has none of them."""
-REASON = {
-    "ising_symmetry_breaking": "since neighbouring spins align",
-    "spt_cluster": "since the order is hidden in the string",
-    "trivial_product": "since the spins follow the field",
-    "pseudorandom": "since no order is left",
-}
 
 
 def reading(words: Words, run: Run, result: Result) -> str:
@@ -34,7 +28,7 @@ def reading(words: Words, run: Run, result: Result) -> str:
         if level == "high":
             break
     phase = words.verdict("phase", [(run, result)])
-    return f"{', '.join(judged)}: {phase}, {REASON[phase]}."
+    return f"{', '.join(judged)}: {phase}, {words.verdict('evidence', [(run, result)])}."
 
 
 @kind("fingerprint")

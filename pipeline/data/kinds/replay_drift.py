@@ -12,16 +12,6 @@ from pipeline.data.wordings import pick, rest_text, settings_text
 
 FACTORS = ([1, 2, 4], [1, 2, 4, 8], [1, 2, 3, 4])
 BASE_DEPTHS = (1, 2, 3, 4)
-MEANING = {
-    "low": "Deeper replays look like the first run: it is stable under replay.",
-    "moderate": "The fingerprint changes with depth, but the phase can still be told.",
-    "high": "The fingerprint keeps changing with depth: the run is sensitive to replay.",
-}
-FLAT = {
-    "moderate": "Deeper replays are all about as far from the first run, and the phase can still be told.",
-    "high": "Every deeper replay is far from the first run: it is sensitive to replay.",
-}
-"""The meaning where drift levels off."""
 TREND = {
     "grows": "Drift grows with the factor.",
     "levels off": "Drift levels off.",
@@ -62,7 +52,6 @@ class ReplayDriftKind:
         if result["growth_exponent"] is not None:
             growth = f", growth exponent {words.number(run, result, 'growth_exponent')}"
         measured = f"Replay drift is {level}: {drifts}. {TREND[trend]} Replay sensitivity index {index}{growth}."
-        meaning = FLAT.get(level, MEANING[level]) if trend == "levels off" else MEANING[level]
-        output = f"{measured} {meaning}"
+        output = f"{measured} {words.verdict('drift_meaning', pair)}"
         settings, rest = settings_text(run.params), rest_text(run.params)
         return Draft(pick(rng, "replay_drift", phase=run.params["phase_type"], settings=settings, rest=rest), output)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 
+import simulator
 from pipeline.evaluate.question import Grade, Question, grader
+
+_PREDICTED = re.compile(
+    rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)}) [-−]?\d[\d.]*|\bsize \d+, depth \d+(?:, bias [\d.]+)?", re.I
+)
+"""A foretold number, or the place of a run: they say what a run gives and not what a term means."""
 
 
 @grader("definitions")
 def definitions(question: Question, answer: str) -> Grade:
-    """One alternative of every group has to occur; case aside."""
+    """One alternative of every group has to occur; case and what predicts a run's numbers aside."""
+    answer = _PREDICTED.sub(" ", answer)
     for pattern in question.facts["wrong"]:
         if found := re.search(pattern, answer, re.I):
             return Grade(False, f"says {found.group()[:60]!r}, which is wrong")

@@ -29,16 +29,17 @@ def tolerance(feature: str) -> float:
 
 
 def stated_value(question: Question, answer: str) -> float | None:
-    """The number that the answer gives for the feature: the one at its name, else the first that is no setting."""
+    """The number that the answer gives for the feature: at its name, else the first that the prompt has not."""
     answer = _DENIED.sub(" ", _SETTING.sub(" ", _ITEM.sub("", plain(answer))))
     stated = re.search(rf"\b{question.feature}\b(?:\s+(?:{_LINK})\b|[\s:=≈~])*", answer)
     after = answer[stated.end() :] if stated else answer
-    if stated and (other := _OTHER.search(after)):
+    # Another feature's number is no answer, before the asked name as after it.
+    if other := _OTHER.search(after):
         after = after[: other.start()]
     if stated and (at_once := NUMBER.match(after)):
         return float(plain_minus(at_once.group()))
     given = set(numbers_in(question.prompt))
-    fresh = [text for text in numbers_in(after) if "." in text or text not in given]
+    fresh = [text for text in numbers_in(after) if text not in given]
     if not fresh:
         return 0.0 if _ZERO.search(after) else None
     return float(fresh[0])

@@ -25,6 +25,7 @@ _DENIED = re.compile(r"\b(?:not|no|never)\b|n't\b")
 _ALONE = re.compile(
     r"(?:(?:the )?answer(?: is)?:?\s+|it'?s?(?: is)?\s+)?(?:run\s+)?\b([AB])(?:[.,:(;]|\s+because\b|$)", re.I
 )
+_TIE = re.compile(r"\b(?:A\s*=\s*B|B\s*=\s*A)\b|\b(?:equal|neither|tie|same)\b", re.I)
 _RISING = re.compile(
     r"(?:smallest|lowest|least|weakest)\s+(?:\w+\s+)?(?:to|first)\b|\b(?:ascending|increasing|rising)\b", re.I
 )
@@ -39,8 +40,10 @@ def winner(answer: str) -> str | None:
         run = match["x1"] or match["x2"] or match["x3"]
         less = bool(match["less1"] or match["less2"] or match["less3"])
         said = _other(run) if less != bool(_DENIED.search(match.group())) else run
-    if said is None and (alone := _ALONE.match(text)):
-        return alone.group(1).upper()
+    if said is None and not _TIE.search(text) and (alone := _ALONE.match(text)):
+        run = alone.group(1).upper()
+        # "A: … B: …" lists the two runs and answers nothing.
+        return None if re.search(rf"\b{_other(run)}:", text) else run
     return said
 
 

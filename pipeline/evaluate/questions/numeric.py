@@ -6,6 +6,7 @@ from random import Random
 
 import simulator
 from pipeline.data.claims import Run
+from pipeline.data.numbers import measured
 from pipeline.data.regions import PHASES, Region, draw
 from pipeline.data.wordings import settings_text
 from pipeline.evaluate.question import Question, question_kind, wordings
@@ -25,5 +26,8 @@ class Numeric:
         prompt = rng.choice(wordings()[self.name]).format(feature=feature, settings=settings_text(params))
         return Question(self.name, region.name, prompt, [Run("run_phase", params)], feature=feature, max_tokens=40)
 
-    def finish(self, question: Question) -> Question:
-        return question
+    def finish(self, question: Question) -> Question | None:
+        """None where the answer, as it is shown, is one of the prompt's own numbers."""
+        shown = float(measured(question.results[0]["features"][question.feature]))
+        settings = [value for value in question.runs[0].params.values() if isinstance(value, int | float)]
+        return None if any(float(value) == shown for value in settings) else question

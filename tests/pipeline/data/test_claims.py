@@ -13,7 +13,7 @@ from pipeline.data.kinds import KINDS
 from pipeline.data.line import Sample, parse
 from pipeline.data.numbers import foretold, half_step, measured, numbers_in
 from pipeline.data.params import CheckParams
-from pipeline.data.regions import DEPTHS, PHASES, REGIONS, SIZES
+from pipeline.data.regions import DEPTHS, PHASES, REGIONS, SIZES, TRAIN
 from pipeline.data.rules import is_of_the_seed
 from pipeline.data.samples import make
 from pipeline.data.source import InProcess
@@ -128,12 +128,34 @@ def test_a_comparison_names_the_setting_that_wins() -> None:
         {"quantity": "verdict.higher", "runs": []},
         {"quantity": "glossary.nothing", "runs": []},
         {"quantity": "tool", "runs": []},
+        {"quantity": "num_samples", "experiment": "sweep", "params": {"seeds": 50_000, "cluster": "tcp://10.0.0.1:1"}},
+        {"quantity": "echo", "experiment": "echo", "params": {"phase_type": "spt_cluster", "name": "x"}},
+        {"quantity": "echo", "experiment": "echo", "params": {"phase_type": "spt_cluster", "notebook": 1}},
     ],
 )
 def test_a_strangers_claims_never_break_the_checker(claim: object) -> None:
     filled = {"value": 0.5, "tolerance": 0.01, "text": "0.5", **claim} if isinstance(claim, dict) else claim
     sample = Sample("a", "", "0.5", {"claims": [filled]})
     assert [failure.line for failure in check_samples([(4, sample)])][:1] == [4]
+
+
+@pytest.mark.parametrize("kind", ["replay_drift", "discovery", "fingerprint"])
+def test_a_changed_meaning_is_found(kind: str) -> None:
+    sample = next(iter(make(kind, 1, 3, TRAIN, InProcess(), Seen())))
+    assert not check_samples([(1, sample)])
+    claim = sample.meta["claims"][-1]
+    assert claim["quantity"] in ("verdict.drift_meaning", "verdict.grouping_meaning", "verdict.evidence")
+    other = "since it is so" if kind == "fingerprint" else "It means nothing."
+    changed = Sample(sample.instruction, sample.input, sample.output.replace(claim["text"], other), sample.meta)
+    assert [failure.claim for failure in check_samples([(1, changed)])] == [claim["quantity"]]
+
+
+def test_a_prompt_about_another_run_is_found() -> None:
+    sample = next(iter(make("numeric", 1, 3, TRAIN, InProcess(), Seen())))
+    assert not check_samples([(1, sample)])
+    depth = sample.meta["params"]["depth"]
+    other = Sample(sample.instruction.replace(f"depth {depth}", "depth 31"), "", sample.output, sample.meta)
+    assert [(failure.claim, failure.expected) for failure in check_samples([(1, other)])] == [("prompt", "depth 31")]
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

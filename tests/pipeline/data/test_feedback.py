@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import simulator
 from pipeline.chats import Chats
 from pipeline.data.feedback import accepted, judge, judged
 from pipeline.data.generate import run
@@ -87,6 +88,34 @@ def test_bad_verdicts(lab: Lab, turns: list[int], verdict: str, correction: str,
     with pytest.raises(BadInput, match=words):
         judge(lab, turns[0], verdict, correction)
     assert judged(lab) == []
+
+
+def test_an_answer_about_a_run_teaches_the_call(lab: Lab) -> None:
+    """Its numbers came from the experiment, which the prompt alone does not hold."""
+    chats = Chats(lab.database)
+    session = chats.start()
+    chats.add(session.id, "user", "Run TRI on Ising with 16 qubits.")
+    result = simulator.run_now("tri", phase_type="ising_symmetry_breaking", system_size=16)
+    chats.add(session.id, "card", "tri", result=result)
+    answer = chats.add(session.id, "assistant", "TRI is 0.61.").id
+    chats.close()
+    judge(lab, answer, "accept")
+    line = 'TOOL: {"name": "tri", "args": {"phase_type": "ising_symmetry_breaking", "system_size": 16}}'
+    assert [(sample.prompt, sample.output) for sample in accepted(lab)] == [("Run TRI on Ising with 16 qubits.", line)]
+    judge(lab, answer, "correct", "TRI is high.")
+    assert [sample.output for sample in accepted(lab)] == ["TRI is high."]
+
+
+def test_a_cut_off_answer_is_not_accepted(lab: Lab) -> None:
+    chats = Chats(lab.database)
+    session = chats.start()
+    chats.add(session.id, "user", "What is TRI?")
+    answer = chats.add(session.id, "assistant", "TRI is the", partial=True).id
+    chats.close()
+    with pytest.raises(BadInput, match="was cut off: correct it"):
+        judge(lab, answer, "accept")
+    judge(lab, answer, "correct", "TRI is a distance.")
+    assert [sample.output for sample in accepted(lab)] == ["TRI is a distance."]
 
 
 def test_only_answers_can_be_judged(lab: Lab, turns: list[int]) -> None:

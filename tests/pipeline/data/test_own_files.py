@@ -46,9 +46,42 @@ def test_appending_keeps_the_chat_turns_of_another_lab(lab: Lab, tmp_path: Path)
 
 
 def test_appending_keeps_every_line_that_is_there(lab: Lab, tmp_path: Path) -> None:
-    write(tmp_path / "mine.jsonl", row("Is it so?", "yes"), row("Is it so?", "no"))
+    write(tmp_path / "mine.jsonl", row("Is it so?", "yes", split="train"), row("Is it so?", "no"))
     kept = generate(lab, out=str(tmp_path / "mine.jsonl"), n_per_phase=1, append=True)
     assert [line["output"] for line in kept[:2]] == ["yes", "no"] and len(kept) == 6
+
+
+@pytest.mark.parametrize("append", [False, True])
+def test_a_file_of_ones_own_is_not_written_over(lab: Lab, tmp_path: Path, append: bool) -> None:
+    """Its further keys and the turns of its chats would be lost."""
+    chat = {"id": 7, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+    mine = write(tmp_path / "mine.jsonl", chat)
+    before = mine.read_bytes()
+    with pytest.raises(BadInput, match="mix it in"):
+        generate(lab, out=str(mine), n_per_phase=1, append=append)
+    assert mine.read_bytes() == before and [path.name for path in tmp_path.glob("mine*")] == ["mine.jsonl"]
+
+
+def test_turns_of_a_chat_that_are_left_out_are_told(lab: Lab, tmp_path: Path) -> None:
+    turns = [{"role": role, "content": f"{role} {n}"} for n in (1, 2) for role in ("user", "assistant")]
+    mine = write(tmp_path / "chats.jsonl", {"messages": turns}, {"messages": turns[:2]})
+    events = list(run(lab, GenerateParams(**{**NONE, "n_per_phase": 1}, mix=[str(mine)])))
+    assert any("1 chats hold more than one question" in event.text for event in events if isinstance(event, Note))
+    rows = [json.loads(line) for line in lab.data.read_text(encoding="utf-8").splitlines()]
+    own = {line["output"]: line["meta"] for line in rows if line["meta"]["kind"] == "own"}
+    assert own["assistant 2"]["left_out"] == 2 and "left_out" not in own["assistant 1"]
+
+
+def test_a_file_to_mix_in_that_cannot_be_looked_at(lab: Lab) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        generate(lab, n_per_phase=1, mix=["x" * 5000])
+
+
+@pytest.mark.parametrize("text", [f"[counts]\ntri = {'1' * 5000}", "x = " + "[" * 20_000])
+def test_a_recipe_that_no_parser_takes(lab: Lab, tmp_path: Path, text: str) -> None:
+    (tmp_path / "odd.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match="is not TOML"):
+        generate(lab, recipe=str(tmp_path / "odd.toml"))
 
 
 @pytest.mark.parametrize("name", ["link.jsonl", "link_validation.jsonl", "link_manifest.json"])

@@ -80,9 +80,8 @@ def test_numeric_prompts_do_not_hold_the_answer(asked: list) -> None:
     own = [question for question in asked if question.kind == "numeric"]
     assert len({question.feature for question in own}) == 13
     for question in own:
-        value = measured(question.results[0]["features"][question.feature])
-        settings = {text for run in question.runs for item in run.params.values() for text in numbers_in(str(item))}
-        assert value not in set(numbers_in(question.prompt)) - settings
+        value = float(measured(question.results[0]["features"][question.feature]))
+        assert value not in {float(text) for text in numbers_in(question.prompt)}
 
 
 def test_orderings_have_a_clear_gap(asked: list) -> None:

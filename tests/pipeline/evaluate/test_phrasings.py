@@ -12,7 +12,7 @@ from pipeline.evaluate.graders.names import phases_in
 from pipeline.evaluate.graders.numeric import stated_value
 from pipeline.evaluate.graders.ordering import ranking, winner
 from pipeline.evaluate.graders.tools import tools
-from pipeline.evaluate.question import Question
+from pipeline.evaluate.question import Question, definition_questions
 
 RANKED = ["pseudorandom", "spt_cluster", "ising_symmetry_breaking", "trivial_product"]
 
@@ -40,6 +40,12 @@ RANKED = ["pseudorandom", "spt_cluster", "ising_symmetry_breaking", "trivial_pro
         ("Run B is larger than run A.", "B"),
         ("A is larger than B.", "A"),
         ("Both are equal.", None),
+        (
+            "A: spt_cluster, depth 8. B: pseudorandom, depth 8. zz_long is larger with neither. A = B: they are equal.",
+            None,
+        ),
+        ("A: spt_cluster, system_size 8, depth 4\nB: pseudorandom, system_size 8, depth 4", None),
+        ("A: it is deeper.", "A"),
     ],
 )
 def test_pairs(answer: str, wanted: str | None) -> None:
@@ -107,6 +113,9 @@ def test_phases(answer: str, wanted: list[str]) -> None:
         ("zz_nearest is not 0.44 but 0.62", 0.62),
         ("zz_nearest is not far from 0.44", 0.44),
         ("It depends on the seed.", None),
+        ("ising_symmetry_breaking, size 16, depth 4, bias 0.65: zz_long 0.60.", None),
+        ("0.65", None),
+        ("0.60", 0.60),
     ],
 )
 def test_numbers(answer: str, wanted: float | None) -> None:
@@ -149,6 +158,33 @@ def _asked(term: str) -> Question:
 
 @pytest.mark.parametrize(("term", "answer"), FALSE.items())
 def test_false_definitions(term: str, answer: str) -> None:
+    assert not definitions(_asked(term), answer).right
+
+
+OTHER_KINDS = (
+    "ising_symmetry_breaking, size 16, depth 4, bias 0.65: entropy_slope 0.50, zz_nearest 0.60, string_order 0.10.",
+    "Order: spt_cluster > trivial_product > ising_symmetry_breaking > pseudorandom",
+    "A: spt_cluster, depth 8. B: pseudorandom, depth 8. zz_long is larger with pseudorandom. B > A: B is larger.",
+)
+
+
+@pytest.mark.parametrize("item", definition_questions(), ids=lambda item: item["term"])
+def test_an_answer_of_another_kind_and_the_question_again_define_nothing(item: dict) -> None:
+    asked = _asked(item["term"])
+    for answer in (*OTHER_KINDS, item["ask"], f"{item['term']} describes {item['term']}."):
+        names_the_four = item["term"] == "phase_types" and answer.startswith("Order")
+        assert definitions(asked, answer).right is names_the_four, answer
+
+
+@pytest.mark.parametrize(
+    ("term", "answer"),
+    [
+        ("purity", "Purity is part of the cluster phase."),
+        ("bias", "bias is the probability that it starts all down, else in the all-up sector."),
+        ("string_order", "string_order is a trivial_product of the cluster."),
+    ],
+)
+def test_near_misses(term: str, answer: str) -> None:
     assert not definitions(_asked(term), answer).right
 
 
