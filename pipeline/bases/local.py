@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 
-from pipeline.bases.base import Base, save_record, slug
+from pipeline.bases.base import Base, load_record, save_record, slug
+from pipeline.bases.catalogue import find_entry
 from pipeline.bases.describe import describe_folder, describe_gguf
 from pipeline.errors import BaseError
 from pipeline.files import sha256_of
@@ -19,17 +21,28 @@ _BLOB = re.compile(r"sha256-([0-9a-f]{64})")
 
 
 def register_path(lab: Lab, name: str, path: Path) -> Base:
-    """Records a GGUF file or model folder where it lies, without a copy. Raises BaseError."""
-    path = path.expanduser().resolve()
-    short = slug(path.stem) if name == str(path) or "/" in name else name
+    """Records a GGUF file or model folder where it lies, without a copy. Raises BaseError.
+
+    Where `name` is its path, the file's own name becomes the base's.
+    """
+    given, path = name, path.expanduser().resolve()
+    short = slug(path.name.removesuffix(".gguf")) if "/" in given or Path(given).exists() else given
     if path.is_dir():
         base = describe_folder(short, path, f"folder {path}")
     elif path.is_file():
         base = describe_gguf(short, path, f"file {path}")
     else:
         raise BaseError(f"{path} is neither a file nor a folder: give the path of a .gguf file or a model folder")
+    if short != given and _is_anothers(lab, base):
+        base = replace(base, name=f"{short}-{base.sha256[:8]}")
     save_record(lab, base)
     return base
+
+
+def _is_anothers(lab: Lab, base: Base) -> bool:
+    """Whether the name is one of the catalogue's, or stands for another file or folder in this lab."""
+    former = load_record(lab, base.name)
+    return find_entry(base.name) is not None or (former is not None and former.path.resolve() != base.path)
 
 
 def register_ollama(lab: Lab, name: str, tag: str) -> Base:

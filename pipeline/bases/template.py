@@ -38,22 +38,39 @@ def render(
     add_generation_prompt: bool = False,
     tools: Sequence[Mapping[str, Any]] | None = None,
 ) -> str:
-    """The messages as one text; begin-of-text is in it only where the template writes it. Raises BaseError."""
+    """The messages as one text; begin-of-text is in it only where the template writes it. Raises BaseError.
+
+    A template that knows no system role (Gemma's, early Mistral's) gets the system prompt in front of the question.
+    """
     import jinja2
 
+    values = {
+        "tools": list(tools) if tools else None,
+        "documents": None,
+        "add_generation_prompt": add_generation_prompt,
+        "bos_token": base.bos_token,
+        "eos_token": base.eos_token,
+    }
+    whole = [dict(message) for message in messages]
     try:
-        return _compiled(base.chat_template).render(
-            messages=[dict(message) for message in messages],
-            tools=list(tools) if tools else None,
-            documents=None,
-            add_generation_prompt=add_generation_prompt,
-            bos_token=base.bos_token,
-            eos_token=base.eos_token,
-        )
+        return _compiled(base.chat_template).render(messages=whole, **values)
     except jinja2.TemplateError as error:
+        try:
+            if (joined := _system_in_question(whole)) is not None:
+                return _compiled(base.chat_template).render(messages=joined, **values)
+        except jinja2.TemplateError:
+            pass  # the first refusal says what is wrong with the messages as they were given
         raise BaseError(
             f"the chat template of {base.name} refuses these messages ({error}): change their roles"
         ) from error
+
+
+def _system_in_question(messages: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """The messages with the system prompt as the opening of the question after it; None where there is none."""
+    if len(messages) < 2 or [message.get("role") for message in messages[:2]] != ["system", "user"]:
+        return None
+    system, question = messages[:2]
+    return [{**question, "content": f"{system['content']}\n\n{question['content']}"}, *messages[2:]]
 
 
 @lru_cache(maxsize=16)

@@ -25,7 +25,10 @@ FOLDER = "checkpoint"
 
 @dataclass
 class State:
-    """Where a run stands. `step` counts optimizer steps; `micro` is the micro-batch that fits in memory."""
+    """Where a run stands. `step` counts optimizer steps; `micro` is the micro-batch that fits in memory.
+
+    `precision` (bf16, fp32) and `processes` are what it computes with: a run that goes on does so with the same.
+    """
 
     step: int = 0
     micro: int = 0
@@ -37,6 +40,8 @@ class State:
     validations: list[tuple[int, float]] = field(default_factory=list)
     seconds: float = 0.0
     identity: dict[str, Any] = field(default_factory=dict)
+    precision: str = ""
+    processes: int = 1
 
 
 def save(run: Path, state: State, adapters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
@@ -49,7 +54,7 @@ def save(run: Path, state: State, adapters: dict[str, torch.nn.Parameter], optim
             for key, value in optimizer.state[parameter].items()
         }
         (folder / "optimizer.safetensors").write_bytes(to_bytes(moments))
-        (folder / "random.safetensors").write_bytes(to_bytes(_random_states()))
+        (folder / "random.safetensors").write_bytes(to_bytes(random_states()))
         (folder / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
 
 
@@ -69,7 +74,7 @@ def load(run: Path, adapters: dict[str, torch.nn.Parameter], optimizer: torch.op
     for key, value in moments.items():
         name, _, what = key.rpartition(".")
         optimizer.state[adapters[name]][what] = value.to(adapters[name].device)
-    _restore_random(load_file(folder / "random.safetensors"))
+    restore_random(load_file(folder / "random.safetensors"))
     return state
 
 
@@ -100,14 +105,16 @@ def _plain(adapters: dict[str, torch.nn.Parameter]) -> dict[str, torch.Tensor]:
     return {name: parameter.detach().cpu().contiguous() for name, parameter in adapters.items()}
 
 
-def _random_states() -> dict[str, torch.Tensor]:
+def random_states() -> dict[str, torch.Tensor]:
+    """The states of torch's generators, by device."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         states |= {f"cuda{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
     return states
 
 
-def _restore_random(states: dict[str, torch.Tensor]) -> None:
+def restore_random(states: dict[str, torch.Tensor]) -> None:
+    """Puts the states of `random_states` back."""
     torch.set_rng_state(states["cpu"])
     if torch.cuda.is_available():
         for i in range(torch.cuda.device_count()):

@@ -7,23 +7,61 @@ small file with the same settings and tensor names; the tokenizer is read from t
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
 
-VOCABULARY = "tokenizer.ggml.tokens"
+from pipeline.bases.base import Base, base_folder
+from pipeline.errors import BaseError
+from pipeline.export.gguf_file import read_head
+from pipeline.files import replacing_folder
+from pipeline.lab import Lab
+
+TOKENS = "tokenizer.ggml.tokens"
+VOCABULARY = (TOKENS, "tokenizer.ggml.merges")
+"""Arrays of texts, of which the reader gives the length."""
 WRITTEN = ("general.architecture", "general.alignment")
 """Settings that are the small file's own."""
+
+
+def prepared(lab: Lab, base: Base) -> Path:
+    """Config and tokenizer of a GGUF base as transformers saves them, written once a file. Raises BaseError or LabError."""
+    folder = base_folder(lab, base.name) / f"prepared-{base.sha256[:12]}"
+    if (folder / "config.json").is_file():
+        return folder
+    try:
+        config = read_config(base.path)
+        tokenizer = read_tokenizer(base.path, config.model_type)
+    except (OSError, ValueError, KeyError, NotImplementedError, struct.error) as error:
+        raise BaseError(
+            f"transformers cannot read the {base.architecture} model in {base.path.name} ({short(error)}): "
+            "take the hub's weights (`benlab pull ORG/NAME --source hub`) or another base"
+        ) from error
+    config.architectures = None
+    if getattr(config, "quantization_config", None) is not None:
+        del config.quantization_config
+    with replacing_folder(folder) as fresh:
+        tokenizer.save_pretrained(fresh)
+        config.save_pretrained(fresh)
+    return folder
 
 
 def read_config(path: Path) -> Any:
     """The transformers config. Raises what transformers does: OSError, ValueError, KeyError or NotImplementedError."""
     from transformers import AutoConfig
+    from transformers.integrations.ggml import GGUF_CONFIG_MAPPING
 
+    architecture = read_head(path).architecture
+    if "vocab_size" not in GGUF_CONFIG_MAPPING.get(architecture, {}).values():  # then the vocabulary is counted
+        return AutoConfig.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
     with tempfile.TemporaryDirectory() as folder:
         small = Path(folder) / "config.gguf"
-        _write_settings(path, small)
-        return AutoConfig.from_pretrained(folder, gguf_file=small.name, local_files_only=True)
+        try:
+            _write_settings(path, small)
+        except OSError:  # no room for it: then the slow way
+            small = path
+        return AutoConfig.from_pretrained(small.parent, gguf_file=small.name, local_files_only=True)
 
 
 def read_tokenizer(path: Path, model_type: str) -> Any:
@@ -47,7 +85,9 @@ def _write_settings(path: Path, out: Path) -> None:
     architecture = settings["general.architecture"]
     writer = GGUFWriter(out, architecture)
     for key, value in settings.items():
-        if key in WRITTEN or (isinstance(value, list) and key.startswith("tokenizer.")):
+        if key in WRITTEN or key in VOCABULARY or (isinstance(value, list) and key.startswith("tokenizer.")):
+            continue
+        if value == []:
             continue
         if isinstance(value, list):
             writer.add_array(key, value)
@@ -58,11 +98,16 @@ def _write_settings(path: Path, out: Path) -> None:
         else:
             kind = GGUFValueType.FLOAT64 if isinstance(value, float) else GGUFValueType.INT64
             writer.add_key_value(key, value, kind)
-    if f"{architecture}.vocab_size" not in settings and VOCABULARY in settings:
-        writer.add_key_value(f"{architecture}.vocab_size", settings[VOCABULARY], GGUFValueType.INT64)
+    if f"{architecture}.vocab_size" not in settings and TOKENS in settings:
+        writer.add_key_value(f"{architecture}.vocab_size", settings[TOKENS], GGUFValueType.INT64)
     for name in tensors:
         writer.add_tensor(name, np.zeros(1, np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def short(error: Exception) -> str:
+    """An exception's kind and the beginning of what it says."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"

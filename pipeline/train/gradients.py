@@ -7,7 +7,6 @@ from contextlib import nullcontext
 import torch
 from torch import nn
 
-from pipeline.errors import Interrupted
 from pipeline.train.batches import collate
 from pipeline.train.job import Training
 from pipeline.train.memory import is_out_of_memory
@@ -29,7 +28,7 @@ def add_up(job: Training, loss: nn.Module, batches: list[list[int]]) -> float | 
     try:
         for i, part in enumerate(parts):
             if job.control.cancelled:
-                raise Interrupted(f"training was cancelled at step {job.state.step}: --resume goes on from there")
+                raise job.interrupted()
             # Processes meet once a step, at the last part; they average gradients, so each share is multiplied.
             with nullcontext() if i == len(parts) - 1 else job.accelerator.no_sync(loss):
                 value = loss(collate(tokens, part))

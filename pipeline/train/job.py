@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from pipeline.errors import TrainError
+from pipeline.errors import Interrupted, TrainError
 from pipeline.train import checkpoint
 from pipeline.train.batches import pieces
 from pipeline.train.checkpoint import State
@@ -67,6 +67,10 @@ class Training:
             f"memory ran out with {size} samples at a time: going on with {self.state.micro} "
             f"and {accumulation} times as many passes a step, the result is the same"
         )
+
+    def interrupted(self) -> Interrupted:
+        """The error of a run that was cancelled."""
+        return Interrupted(f"training was cancelled at step {self.state.step}: --resume goes on from there")
 
     def not_a_number(self, step: int) -> TrainError:
         """The error for a loss or gradient of step `step` (from 0) that is infinite or no number."""

@@ -31,6 +31,10 @@ def train(job: Training) -> Generator[Event, None, State]:
     loss, state, clock = job.accelerator.prepare(job.loss), job.state, Clock(job.threads)
     heap = Heap()
     log = MetricsLog(job.run, state.step, job.tensorboard) if main else None
+    if validation.is_pending(job):
+        held_out = yield from validation.validate(job, loss)
+        if log:
+            log.write(state.step, {"loss": state.last_loss or 0.0, "validation_loss": held_out})
 
     for step, batches in schedule.steps(state.step):
         yield from _pause(job, optimizer)
@@ -49,6 +53,9 @@ def train(job: Training) -> Generator[Event, None, State]:
 
         # 3. Validate, keep the best, stop where it no longer gets better.
         if validation.is_due(job):
+            if main:  # a validation can take minutes, and a kill in it is to cost no steps
+                yield from _save(job, optimizer)
+                clock.checkpointed()
             values["validation_loss"] = yield from validation.validate(job, loss)
         if log:
             log.write(state.step, values)
@@ -85,13 +92,14 @@ def _step(
 
     A loss or gradient that is no number stops the run before it spoils the adapter.
     """
-    rate = job.schedule.learning_rate(step)
+    rate, random = job.schedule.learning_rate(step), checkpoint.random_states()
     set_rate(optimizer, rate)
     try:
         while (value := gradients.add_up(job, loss, batches)) is None:
             optimizer.zero_grad(set_to_none=True)
             yield job.halve()
     except Interrupted:
+        checkpoint.restore_random(random)  # the step is taken anew, with the dropout it began with
         _save_quietly(job, optimizer)
         raise
     norm = float(torch.nn.utils.clip_grad_norm_(list(job.adapters.values()), job.schedule.recipe.max_grad_norm))

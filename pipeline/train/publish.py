@@ -14,12 +14,15 @@ from safetensors import SafetensorError
 
 from pipeline.bases.base import Base
 from pipeline.data.writer import read_manifest
+from pipeline.errors import TrainError
 from pipeline.files import replacing_folder
 from pipeline.lab import Lab
 from pipeline.train.checkpoint import State
 from pipeline.train.owner import owner
 from pipeline.train.params import Recipe
 
+FINISHED = "finished"
+"""The folder of a run's adapter until it is published."""
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "benlab")
 
 
@@ -56,15 +59,28 @@ def write_adapter(folder: Path, model: Any, tokenizer: Any, facts: dict[str, Any
         (fresh / "README.md").write_text(_card(facts), encoding="utf-8")
 
 
-def publish(lab: Lab, adapter: Path, target: Path) -> None:
-    """Puts a copy of a run's adapter in the target's place, in one rename. Raises LabError.
+def publish(lab: Lab, run: Path, target: Path) -> None:
+    """Puts a copy of a run's `FINISHED` adapter in the target's place, in one rename, and then names it `adapter`.
 
-    What stands there now goes back to its own run's folder first, where that has lost its copy.
+    A run without `adapter` has not ended: one that was killed or found the disk full in between is taken up again.
+    What stands in the target's place goes back to its own run's folder first, where that has lost its copy. Raises
+    LabError, and TrainError where the place was taken by something else meanwhile: the run then keeps its adapter.
     """
-    former = owner(target)
-    if former and Path(former).name == former and not (lab.runs / former / "adapter").exists():
+    former, own = owner(target), lab.runs / run.name / "adapter"
+    if former is None and _holds_something(target):
+        (run / FINISHED).rename(own)
+        raise TrainError(
+            f"{target} was filled by something else while the training ran: the adapter is {own}, copy it where you "
+            "want it"
+        )
+    if former and Path(former).name == former != run.name and not (lab.runs / former / "adapter").exists():
         _copy(target, lab.runs / former / "adapter")
-    _copy(adapter, target)
+    _copy(run / FINISHED, target)
+    (run / FINISHED).rename(own)
+
+
+def _holds_something(target: Path) -> bool:
+    return target.is_file() or (target.is_dir() and any(target.iterdir()))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 from collections.abc import Generator, Iterator
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator, PartialState
+from torch import nn
 
 from pipeline.bases.base import Base, locate
 from pipeline.data.paths import given_path
 from pipeline.errors import TrainError
-from pipeline.files import sha256_of
 from pipeline.lab import Lab
 from pipeline.modelfile import load
 from pipeline.train import checkpoint, precision
@@ -25,12 +24,13 @@ from pipeline.train.control import Control
 from pipeline.train.forward import SharedPrefixLoss
 from pipeline.train.fused import FusedLoss, fits
 from pipeline.train.heldout import hold_out, validation_file, why_not
+from pipeline.train.identity import check_resume, identity_of
 from pipeline.train.job import Training
 from pipeline.train.loop import train
-from pipeline.train.memory import limit, resident_megabytes
+from pipeline.train.memory import is_out_of_memory, limit, resident_megabytes
 from pipeline.train.model import add_adapters, load_model, load_tokenizer, trainable
 from pipeline.train.params import Recipe, TrainParams
-from pipeline.train.publish import manifest, physics_version, publish, write_adapter
+from pipeline.train.publish import FINISHED, manifest, physics_version, publish, write_adapter
 from pipeline.train.samples import TokenSet, encode, read_lines, read_with_bad
 from pipeline.train.schedule import Schedule
 from pipeline.train.threads import adaptive
@@ -48,8 +48,8 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
     base = locate(lab, params.base or recipe.base)
     system = load(lab).system.strip()
     held = validation_file(data) if recipe.validates else None
-    identity = _identity(base, data, held, recipe, params.seed, system)
-    _check_resume(run, params, identity)
+    identity = identity_of(base, data, held, recipe, params.seed, system)
+    check_resume(run, params, identity)
     tokenizer = load_tokenizer(lab, base)
     tokens, validation = _token_sets(base, tokenizer, data, held, recipe, params.seed, system)
     yield Note(f"recipe {params.recipe_name}: {recipe}")
@@ -88,8 +88,8 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
         "physics_version": physics_version(lab, data),
     }
     target = given_path(params.out) if params.out else lab.adapter_dir
-    write_adapter(run / "adapter", job.loss.model, tokenizer, manifest(base, recipe, state, facts))
-    publish(lab, run / "adapter", target)
+    write_adapter(run / FINISHED, job.loss.model, tokenizer, manifest(base, recipe, state, facts))
+    publish(lab, run, target)
     yield Result(_summary(job, base) | {"adapter": lab.relative(target)})
 
 
@@ -107,45 +107,6 @@ def _summary(job: Training, base: Base) -> dict[str, Any]:
         "validation_loss": state.best_loss,
         "kept_step": state.best_step or state.step,
     }
-
-
-def _identity(base: Base, data: Path, held: Path | None, recipe: Recipe, seed: int, system: str) -> dict[str, Any]:
-    """What a resumed run must have in common with the one it goes on with."""
-    from pipeline.errors import DataError
-
-    if not data.is_file():
-        raise DataError(f"{data} is not there: run `benlab generate` first, or name a file with --data")
-    fixed = recipe.model_dump(exclude={"checkpoint_seconds"}, exclude_none=True)
-    settings = hashlib.sha256(repr(sorted(fixed.items())).encode()).hexdigest()
-    return {
-        "base_sha256": base.sha256,
-        "data_sha256": sha256_of(data),
-        "validation_sha256": sha256_of(held) if held else "",
-        "settings": settings,
-        "seed": seed,
-        "system_sha256": hashlib.sha256(system.encode()).hexdigest(),
-    }
-
-
-def _check_resume(run: Path, params: TrainParams, identity: dict[str, Any]) -> None:
-    """Raises TrainError where the run to go on with had another base, other data or other settings."""
-    kept = checkpoint.peek(run) if params.resume else None
-    if kept is None:
-        return
-    names = {
-        "base_sha256": "base",
-        "data_sha256": "data",
-        "validation_sha256": "validation file",
-        "settings": "settings",
-        "seed": "seed",
-        "system_sha256": "system prompt",
-    }
-    other = [name for key, name in names.items() if kept.identity.get(key) != identity[key]]
-    if other:
-        raise TrainError(
-            f"{run.name} was started with another {' and another '.join(other)}: "
-            "go on with the same, or start anew without --resume"
-        )
 
 
 def _token_sets(
@@ -202,36 +163,61 @@ def _prepare(
     torch.manual_seed(params.seed)
     # Several processes without a GPU, as clusters start them, is something accelerate has to be told.
     device = PartialState(cpu="RANK" in os.environ and not torch.cuda.is_available()).device
-    dtype, why = precision.choose(recipe.precision, device)
+    kept = checkpoint.peek(run) if params.resume else None
+    # What was measured once holds for the whole run: another format in the middle would be another run.
+    dtype, why = precision.choose((kept.precision if kept else "") or recipe.precision, device)
     yield Note(f"computing on {device} in {why}")
-    model = load_model(lab, base, dtype, params.load_in_4bit).to(device)
-    peft_model = add_adapters(
-        model,
-        recipe.lora_r,
-        recipe.lora_alpha,
-        recipe.lora_dropout,
-        recipe.target_modules,
-        base,
-        recipe.lora_layers,
-    )
-    by_hand = fits(peft_model) and not params.load_in_4bit
+    peft_model, loss = _model(lab, base, dtype, device, params, recipe)
+    by_hand = isinstance(loss, FusedLoss)
     accelerator = Accelerator(mixed_precision="bf16" if dtype == torch.bfloat16 and not by_hand else "no")
+    if kept and kept.processes != accelerator.num_processes:
+        raise TrainError(
+            f"{run.name} was started on {kept.processes} devices and this is {accelerator.num_processes}: go on with "
+            "as many, or start anew without --resume"
+        )
+    name = "bf16" if dtype == torch.bfloat16 else "fp32"
     adapters = trainable(peft_model)
-    state = State(micro=recipe.per_device_train_batch_size)
+    state = State(micro=recipe.per_device_train_batch_size, precision=name, processes=accelerator.num_processes)
     return Training(
         run=run,
         schedule=Schedule(tokens, recipe, params.seed, accelerator.num_processes),
         validation=validation,
-        loss=FusedLoss(peft_model, dtype) if by_hand else SharedPrefixLoss(peft_model),
+        loss=loss,
         adapters=adapters,
         accelerator=accelerator,
         control=Control(run),
         state=state,
-        resume_from=run if params.resume and checkpoint.peek(run) else None,
+        resume_from=run if kept else None,
         tensorboard=params.tensorboard,
         threads=adaptive(params.threads, device),
-        precision="bf16" if dtype == torch.bfloat16 else "fp32",
+        precision=name,
     )
+
+
+def _model(
+    lab: Lab, base: Base, dtype: torch.dtype, device: torch.device, params: TrainParams, recipe: Recipe
+) -> tuple[Any, nn.Module]:
+    """The base with adapters, and its loss. Raises TrainError where memory is too small for it."""
+    try:
+        model = load_model(lab, base, dtype, params.load_in_4bit).to(device)
+        peft_model = add_adapters(
+            model,
+            recipe.lora_r,
+            recipe.lora_alpha,
+            recipe.lora_dropout,
+            recipe.target_modules,
+            base,
+            recipe.lora_layers,
+        )
+        by_hand = fits(peft_model) and not params.load_in_4bit
+        return peft_model, FusedLoss(peft_model, dtype) if by_hand else SharedPrefixLoss(peft_model)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainError(
+            f"{base.name} does not fit into the memory that is free on {device}: close other programs, try "
+            "--precision bf16 (or --load-in-4bit on a CUDA device), or take a smaller base"
+        ) from error
 
 
 def _trained(job: Training) -> int:

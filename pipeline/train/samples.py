@@ -116,7 +116,9 @@ def _split(messages: list[dict[str, str]], base: Base) -> tuple[str, str]:
     prompt = render(base, messages[:-1], add_generation_prompt=True)
     whole, answer = render(base, messages), messages[-1]["content"].strip()
     # Some templates write a past answer otherwise than after the generation prompt: then from its first word on.
-    rest = whole[len(prompt) :] if whole.startswith(prompt) else whole[whole.rfind(answer) :]
+    rest = whole[len(prompt) :] if whole.startswith(prompt) else whole[max(whole.rfind(answer), 0) :]
+    if answer not in rest:  # others leave a part of it out, such as thoughts: then as it is
+        return prompt, answer + _end("", base)
     end = rest.find(answer) + len(answer)
     return prompt, rest[:end] + _end(rest[end:], base)
 

@@ -68,6 +68,8 @@ def _check(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> Itera
     if len(bad) > _SHOWN_BAD:
         yield Note(f"left out: {len(bad) - _SHOWN_BAD} more lines that are no samples; `benlab data check` names them")
     target = given_path(params.out) if params.out else lab.adapter_dir
+    if target.is_symlink():
+        raise BadInput(f"{target} is a link: remove it, or give --out the folder that it leads to")
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     run_name = owner(target)

@@ -24,10 +24,16 @@ def is_due(job: Training) -> bool:
     return job.validation is not None and every > 0 and (step % every == 0 or last)
 
 
+def is_pending(job: Training) -> bool:
+    """Whether a run that goes on was stopped in the validation of its last step."""
+    done = job.state.validations
+    return job.state.step > 0 and is_due(job) and (not done or done[-1][0] != job.state.step)
+
+
 def validate(job: Training, loss: nn.Module) -> Generator[Event, None, float]:
     """Mean loss an answer token on the validation samples; keeps the adapter where it is the best so far.
 
-    Raises TrainError on a loss that is no number.
+    Raises TrainError on a loss that is no number, Interrupted when cancelled.
     """
     state = job.state
     while (value := _held_out_loss(job, loss)) is None:
@@ -36,15 +42,17 @@ def validate(job: Training, loss: nn.Module) -> Generator[Event, None, float]:
         raise job.not_a_number(state.step - 1)
     state.validations.append((state.step, value))
     if state.best_loss is None or value < state.best_loss:
-        state.best_loss, state.best_step, state.bad_validations = value, state.step, 0
-        if job.accelerator.is_main_process:
-            try:
+        state.bad_validations = 0
+        try:
+            if job.accelerator.is_main_process:
                 checkpoint.snapshot(job.adapters, _best(job))
-            except LabError as error:
-                yield Note(f"the best adapter so far could not be kept: {error}")
+            state.best_loss, state.best_step = value, state.step
+        except LabError as error:
+            yield Note(f"the best adapter so far could not be kept, the one before it stays: {error}")
     else:
         state.bad_validations += 1
-    yield Note(f"step {state.step}: validation loss {value:.4f}, the best is {state.best_loss:.4f}")
+    best = "" if state.best_loss is None else f", the best is {state.best_loss:.4f}"
+    yield Note(f"step {state.step}: validation loss {value:.4f}{best}")
     return value
 
 
@@ -67,6 +75,8 @@ def _held_out_loss(job: Training, loss: nn.Module) -> float | None:
     try:
         with torch.no_grad():
             for part in job.parts(job.validation, list(range(len(job.validation.samples)))):
+                if job.control.cancelled:
+                    raise job.interrupted()
                 total += float(loss(collate(job.validation, part)))
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):

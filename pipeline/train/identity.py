@@ -1,0 +1,50 @@
+"""What a training is made of, and whether a run that is to go on is still made of it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from pipeline.bases.base import Base
+from pipeline.errors import DataError, TrainError
+from pipeline.files import sha256_of
+from pipeline.train import checkpoint
+from pipeline.train.params import Recipe, TrainParams
+
+
+def identity_of(base: Base, data: Path, held: Path | None, recipe: Recipe, seed: int, system: str) -> dict[str, Any]:
+    """What a resumed run must have in common with the one it goes on with."""
+    if not data.is_file():
+        raise DataError(f"{data} is not there: run `benlab generate` first, or name a file with --data")
+    fixed = recipe.model_dump(exclude={"checkpoint_seconds"}, exclude_none=True)
+    settings = hashlib.sha256(repr(sorted(fixed.items())).encode()).hexdigest()
+    return {
+        "base_sha256": base.sha256,
+        "data_sha256": sha256_of(data),
+        "validation_sha256": sha256_of(held) if held else "",
+        "settings": settings,
+        "seed": seed,
+        "system_sha256": hashlib.sha256(system.encode()).hexdigest(),
+    }
+
+
+def check_resume(run: Path, params: TrainParams, identity: dict[str, Any]) -> None:
+    """Raises TrainError where the run to go on with had another base, other data or other settings."""
+    kept = checkpoint.peek(run) if params.resume else None
+    if kept is None:
+        return
+    names = {
+        "base_sha256": "base",
+        "data_sha256": "data",
+        "validation_sha256": "validation file",
+        "settings": "settings",
+        "seed": "seed",
+        "system_sha256": "system prompt",
+    }
+    other = [name for key, name in names.items() if kept.identity.get(key) != identity[key]]
+    if other:
+        raise TrainError(
+            f"{run.name} was started with another {' and another '.join(other)}: "
+            "go on with the same, or start anew without --resume"
+        )
