@@ -26,7 +26,7 @@ WRITTEN = ("general.architecture", "general.alignment")
 
 
 def prepared(lab: Lab, base: Base) -> Path:
-    """Config and tokenizer of a GGUF base as transformers saves them, written once a file. Raises BaseError or LabError."""
+    """Config and tokenizer of a GGUF base as transformers saves them, written once a file. Raises BaseError."""
     folder = base_folder(lab, base.name) / f"prepared-{base.sha256[:12]}"
     if (folder / "config.json").is_file():
         return folder

@@ -5,7 +5,7 @@ Traps that are dealt with here (each has a test):
 - `rope_freqs.weight` (Llama 3.1 and 3.2) is dropped: the frequencies are divided by it, as llama.cpp does;
 - so is a scaling of the positions: a linear one is taken over, another refused;
 - tensors without a place in the model are passed over: here they are an error, as the file is then another model;
-- its reader knows fewer types than the gguf package (no Q5_0, which llama.cpp writes where rows are no multiple of 256).
+- its reader knows fewer types than the gguf package: not Q5_0, which files have whose rows are no multiple of 256.
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pipeline.data.reader import BadLine
 
 Tokens = list[int]
+_PLAIN = "OK"
+"""An answer that every template leaves as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,10 @@ def _split(messages: list[dict[str, str]], base: Base) -> tuple[str, str]:
     whole, answer = render(base, messages), messages[-1]["content"].strip()
     # Some templates write a past answer otherwise than after the generation prompt: then from its first word on.
     rest = whole[len(prompt) :] if whole.startswith(prompt) else whole[max(whole.rfind(answer), 0) :]
-    if answer not in rest:  # others leave a part of it out, such as thoughts: then as it is
-        return prompt, answer + _end("", base)
+    if answer not in rest:  # others leave a part of it out, such as thoughts: then as it is, ended as any other
+        plain = {**messages[-1], "content": _PLAIN}
+        ended = base.eos_token if answer == _PLAIN else _split([*messages[:-1], plain], base)[1].removeprefix(_PLAIN)
+        return prompt, answer + ended
     end = rest.find(answer) + len(answer)
     return prompt, rest[:end] + _end(rest[end:], base)
 

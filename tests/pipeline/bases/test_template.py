@@ -45,6 +45,25 @@ MESSAGES = [
 ]
 
 
+GEMMA = (
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}"
+    "{% endif %}{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('must alternate') }}{% endif %}"
+    "{{ '<start_of_turn>' + ('model' if m['role'] == 'assistant' else m['role']) + '\\n' + m['content'] | trim }}"
+    "{{ '<end_of_turn>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}"
+)
+
+
+def test_a_template_without_a_system_role_reads_the_prompt_in_the_first_question(base: Base) -> None:
+    gemma = replace(base, chat_template=GEMMA, bos_token="<bos>")
+    opened = "<bos><start_of_turn>user\nYou are Ben's Lab AI.\n\n  What is TRI?"
+    assert render(gemma, MESSAGES, add_generation_prompt=True).startswith(opened)
+    with pytest.raises(BaseError, match=r"refuses these messages .System role not supported"):
+        render(gemma, [MESSAGES[0], MESSAGES[2]])
+    with pytest.raises(BaseError, match=r"refuses these messages .must alternate"):
+        render(gemma, [MESSAGES[1], MESSAGES[1]])
+
+
 def _templates() -> list[str]:
     own = [entry.chat_template for entry in catalogue().values() if entry.chat_template]
     return [CHATML, LLAMA3, QWEN, GENERATION, *own]

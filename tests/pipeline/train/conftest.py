@@ -40,7 +40,13 @@ MODELS: dict[str, dict[str, Any]] = {
     "llama-tied": {"model_type": "llama", "tie_word_embeddings": True, **_GROUPED},
     "llama3": {"model_type": "llama", "tie_word_embeddings": True, "rope_parameters": _LLAMA3, **_GROUPED},
     "mistral": {"model_type": "mistral", "tie_word_embeddings": False, "sliding_window": None, **_GROUPED},
-    "qwen2": {"model_type": "qwen2", "tie_word_embeddings": True, **_GROUPED},
+    "qwen2": {
+        "model_type": "qwen2",
+        "tie_word_embeddings": True,
+        **_GROUPED,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 50000.0},
+        "rms_norm_eps": 3e-6,
+    },
     "gemma": {"model_type": "gemma", "tie_word_embeddings": True, "head_dim": 16, **_GROUPED},
     "phi": {"model_type": "phi", "tie_word_embeddings": False, "partial_rotary_factor": 0.5},
 }
@@ -113,8 +119,11 @@ def write_folder(folder: Path, name: str) -> Path:
     return folder
 
 
-def write_gguf(path: Path, name: str) -> Path:
-    """The model as llama.cpp's converter would write it: q and k permuted for llama, norms + 1 for gemma."""
+def write_gguf(path: Path, name: str, more: Callable[[Any], None] = id, kind: str = "F32") -> Path:
+    """The model as llama.cpp's converter would write it: q and k permuted for llama, norms + 1 for gemma.
+
+    `more` is given the writer, for further settings and tensors; matrices are stored as ggml's `kind`.
+    """
     import gguf
     import numpy as np
 
@@ -133,7 +142,9 @@ def write_gguf(path: Path, name: str) -> Path:
                 values = _permute(values, HEADS if "attn_q." in target else KEY_HEADS)
             if family == "gemma" and "norm" in target:
                 values = values + 1
-            writer.add_tensor(target, values)
+            matrix = gguf.GGMLQuantizationType[kind if values.ndim == 2 else "F32"]
+            writer.add_tensor(target, gguf.quantize(values, matrix), raw_dtype=matrix)
+    more(writer)
     if name == "llama3":
         plain = 1.0 / (config.rope_parameters["rope_theta"] ** (np.arange(0, 16, 2) / 16))
         writer.add_tensor("rope_freqs.weight", (plain / model.model.rotary_emb.inv_freq.numpy()).astype(np.float32))
@@ -225,6 +236,12 @@ def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str],
         return path
 
     return make
+
+
+@pytest.fixture
+def gguf_writer() -> Callable[..., Path]:
+    """Writes a tiny model's GGUF file with peculiarities."""
+    return write_gguf
 
 
 @pytest.fixture

@@ -111,6 +111,23 @@ def test_bf16_stays_close(data_lab: Lab, tiny_files: Callable[[str, str], Path])
 
 
 @pytest.mark.parametrize("name", BY_HAND)
+def test_a_token_that_is_nearly_certain_still_has_a_gradient_in_bf16(
+    data_lab: Lab, tiny_files: Callable[[str, str], Path]
+) -> None:
+    """Its probability, 0.9997, is 1 in bf16: what is left of the gradient is 1 - p, and has to be taken before."""
+    model, _ = loaded(data_lab, tiny_files("llama", "hf"))
+    fused = FusedLoss(model, torch.bfloat16)
+    words, width = fused.head.shape
+    fused.norm = torch.ones(width, dtype=torch.bfloat16)
+    fused.head = torch.zeros(words, width, dtype=torch.bfloat16)
+    fused.head[5] = 14 / width
+    states = torch.ones(1, width, dtype=torch.bfloat16)
+    states[0, ::2] = 0.5  # so that the norm lets a gradient through
+    loss, upward = fused._head(states, torch.tensor([5]), with_gradients=True)
+    assert 0 < float(loss) < 0.05
+    assert float(upward.abs().max()) > 0
+
+
 def test_adapters_on_the_upper_layers_leave_the_lower_ones_computed_once(
     data_lab: Lab, tiny_files: Callable[[str, str], Path], name: str
 ) -> None:

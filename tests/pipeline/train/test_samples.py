@@ -26,6 +26,12 @@ SPACED = (
     "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + eos_token }}"
     "{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 )
+THINKING = (
+    "{% for m in messages %}{{ '<|' + m['role'] + '|>' }}"
+    "{{ m['content'].split('</think>')[-1] if m['role'] == 'assistant' else m['content'] }}{{ '</s>' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+"""As DeepSeek-R1's: thoughts of a past answer are left out."""
 SAMPLES = [Sample(f"phase of depth {i}?", "", f"phase order {'energy ' * i}is high.", {}) for i in range(1, 9)]
 SYSTEM = "energy order phase depth"
 
@@ -69,6 +75,15 @@ def test_an_answer_that_melts_into_its_prompt_is_refused() -> None:
     """`assistant: ` ends in a space, which SentencePiece makes a part of the answer's first word."""
     with pytest.raises(DataError, match=r"the answer 'phase order .* shares a token with the end of its prompt"):
         encode(SAMPLES, base_with(SPACED), sentencepiece(False), SYSTEM, 512)
+
+
+def test_an_answer_that_the_template_cuts_is_learned_whole() -> None:
+    tokenizer, base = sentencepiece(False), base_with(THINKING)
+    thought = Sample("phase?", "", "<think>energy</think>high order", {})
+    (encoded,) = encode([thought], base, tokenizer, "", 512).samples
+    whole = tokenizer(thought.output + "</s>", add_special_tokens=False)["input_ids"]
+    learned, wanted = (tokenizer.decode(ids) for ids in (encoded.tokens[-encoded.answer :], whole))
+    assert learned.replace(" ", "") == wanted.replace(" ", "") and "energy" in learned and learned.endswith("</s>")
 
 
 def test_white_space_around_an_answer_is_not_learned() -> None:
