@@ -1,27 +1,32 @@
 """What follows from a run's settings: `python bench/predictable.py`.
 
-For every phase and feature, the share of runs with held-out seeds for which a table of training medians is within the
-evaluation's tolerance: a table by phase, by phase and depth, by phase, depth and size. Values are rounded as
+For every phase and feature, the share of runs with the validation's seeds for which a table of training medians is
+within the evaluation's tolerance: a table by phase, by phase and depth, by phase, depth and size. Values are rounded as
 predictions are told. It says which features depth or size decide (`VARIED` in pipeline/data/kinds/numeric.py) and what
 a model could reach.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from random import Random
 from statistics import fmean, median
 from typing import Any
 
-from pipeline.data.claims import Run
-from pipeline.data.kinds.numeric import FEATURES
-from pipeline.data.numbers import foretold
-from pipeline.data.regions import DEPTHS, PHASES, SIZES, TEST, TEST_FAR, TRAIN, Region, draw
-from pipeline.data.rules import is_of_the_seed
-from pipeline.data.source import InProcess
-from pipeline.evaluate.graders.numeric import tolerance
+# This folder is on the path first, and a file in it has the simulator's name.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from pipeline.data.claims import Run  # noqa: E402
+from pipeline.data.kinds.numeric import FEATURES  # noqa: E402
+from pipeline.data.numbers import foretold  # noqa: E402
+from pipeline.data.regions import DEPTHS, PHASES, SIZES, TRAIN, VALIDATION, Region, draw  # noqa: E402
+from pipeline.data.rules import is_of_the_seed  # noqa: E402
+from pipeline.data.source import InProcess  # noqa: E402
+from pipeline.evaluate.graders.numeric import tolerance  # noqa: E402
 
 Params = dict[str, Any]
 Runs = list[tuple[Params, dict[str, float]]]
@@ -67,24 +72,19 @@ def main() -> None:
     with closing(InProcess()) as source:
         trained = runs(source, TRAIN, TRAINING_RUNS)
         tables = {name: medians(trained, key) for name, key in KEYS.items()}
-        for region in (TEST, TEST_FAR):
-            right: dict[tuple[str, str], list[list[bool]]] = defaultdict(list)
-            for params, features in runs(source, region, TEST_RUNS):
-                for feature in FEATURES:
-                    if not is_of_the_seed(params["phase_type"], feature):
-                        told = [
-                            float(foretold(feature, tables[name][key(params), feature])) for name, key in KEYS.items()
-                        ]
-                        hits = [abs(value - features[feature]) <= tolerance(feature) for value in told]
-                        right[params["phase_type"], feature].append(hits)
-            print(f"\n{region.name}: share of right answers of a table by {' | '.join(KEYS)}")
-            for (phase, feature), rows in right.items():
-                print(
-                    f"{phase:24} {feature:18} "
-                    + "  ".join(f"{fmean(column):.2f}" for column in zip(*rows, strict=True))
-                )
-            every = [row for rows in right.values() for row in rows]
-            print(f"{'all':43} " + "  ".join(f"{fmean(column):.2f}" for column in zip(*every, strict=True)))
+        held_out = runs(source, VALIDATION, TEST_RUNS)
+    right: dict[tuple[str, str], list[list[bool]]] = defaultdict(list)
+    for params, features in held_out:
+        for feature in FEATURES:
+            if not is_of_the_seed(params["phase_type"], feature):
+                told = [float(foretold(feature, tables[name][key(params), feature])) for name, key in KEYS.items()]
+                hits = [abs(value - features[feature]) <= tolerance(feature) for value in told]
+                right[params["phase_type"], feature].append(hits)
+    print(f"share of right answers of a table by {' | '.join(KEYS)}")
+    for (phase, feature), rows in right.items():
+        print(f"{phase:24} {feature:18} " + "  ".join(f"{fmean(column):.2f}" for column in zip(*rows, strict=True)))
+    every = [row for rows in right.values() for row in rows]
+    print(f"{'all':43} " + "  ".join(f"{fmean(column):.2f}" for column in zip(*every, strict=True)))
 
 
 if __name__ == "__main__":
