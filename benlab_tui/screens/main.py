@@ -122,14 +122,15 @@ class MainScreen(Sending):
         prompt.focus()
 
     def on_key(self, event: events.Key) -> None:
-        """A slash line may be begun on any card: it goes to the prompt, which a narrow screen then shows."""
-        if event.character == "/" and event.key not in self.active_bindings:
+        """What is typed on a card and is no key of it goes to the prompt, which a narrow screen then shows."""
+        typed = event.character or ""
+        if event.is_printable and not typed.isspace() and event.key not in self.active_bindings:
             event.stop()
             if self.has_class("-narrow"):
                 self.remove_class("-lab-turned")
             prompt = self.query_one(Prompt)
             prompt.focus()
-            prompt.insert("/")
+            prompt.insert(typed)
 
     async def action_stop(self) -> None:
         """Esc: closes the list, else stops the answer, else asks whether to cancel the newest job."""

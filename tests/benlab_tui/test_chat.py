@@ -98,6 +98,16 @@ async def test_a_slash_begun_on_an_answer_lands_in_the_prompt(lab, scripted, con
         assert shown(app) == [("UserTurn", "first"), ("ReplyTurn", "one")]
 
 
+async def test_a_question_begun_on_an_answer_lands_in_the_prompt(lab, scripted, console, typed, shown):
+    """Its first letter is no key of the answer's."""
+    async with console(lab, scripted("one")) as (app, pilot):
+        await typed(app, pilot, "first")
+        await pilot.press("ctrl+up", "H", "o", "w", "question_mark")
+        prompt = app.main.query_one(Prompt)
+        assert prompt.has_focus and prompt.text == "How?"
+        assert shown(app) == [("UserTurn", "first"), ("ReplyTurn", "one")]
+
+
 async def test_a_slash_shows_the_prompt_that_a_narrow_screen_hides(lab, scripted, console, typed):
     async with console(lab, scripted("one"), size=(80, 24)) as (app, pilot):
         await typed(app, pilot, "first")
