@@ -37,6 +37,10 @@ def train(job: Training) -> Generator[Event, None, State]:
             log.write(state.step, {"loss": state.last_loss or 0.0, "validation_loss": held_out})
 
     for step, batches in schedule.steps(state.step):
+        # 0. Stop where it no longer gets better, wait where somebody asks for it.
+        if recipe.patience and state.bad_validations >= recipe.patience:
+            yield Note(f"no better validation loss {recipe.patience} times in a row: stopping at step {state.step}")
+            break
         yield from _pause(job, optimizer)
 
         # 1. Forward, backward, clip and step.
@@ -51,7 +55,7 @@ def train(job: Training) -> Generator[Event, None, State]:
         values["threads"] = torch.get_num_threads()
         yield Progress("train", state.step, schedule.total_steps, f"loss {values['loss']:.3f} · {_minutes(left)} left")
 
-        # 3. Validate, keep the best, stop where it no longer gets better.
+        # 3. Validate, and keep the best.
         if validation.is_due(job):
             if main:  # a validation can take minutes, and a kill in it is to cost no steps
                 yield from _save(job, optimizer)
@@ -60,9 +64,6 @@ def train(job: Training) -> Generator[Event, None, State]:
         if log:
             log.write(state.step, values)
         yield Metric("train", state.step, values)
-        if recipe.patience and state.bad_validations >= recipe.patience:
-            yield Note(f"no better validation loss {recipe.patience} times in a row: stopping at step {state.step}")
-            break
 
         # 4. Checkpoint, so that a kill costs less than a minute.
         if main and clock.since_checkpoint >= recipe.checkpoint_seconds:
