@@ -172,7 +172,7 @@ class Chats:
         """The newest whole answer of the model, or None."""
         rows = self._read(
             "SELECT id, session_id, role, content, meta, created FROM chat_messages "
-            "WHERE role = 'assistant' AND trim(content) != '' AND json_extract(meta, '$.partial') IS NULL "
+            "WHERE role = 'assistant' AND trim(content) != '' AND COALESCE(json_extract(meta, '$.partial'), 0) = 0 "
             "AND json_extract(meta, '$.kind') IS NULL ORDER BY id DESC LIMIT 1"
         )
         return _message(rows[0]) if rows else None

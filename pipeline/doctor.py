@@ -113,7 +113,8 @@ def _installed(lab: Lab) -> Check:
 
     current = Registry(lab).current()
     if current is None:
-        return Check("ben-lab", "warning", "not installed yet", "benlab loop --quick, or benlab install after training")
+        mend = "benlab install" if lab.adapter_dir.exists() else "benlab loop --quick, or benlab install after training"
+        return Check("ben-lab", "warning", "not installed yet", mend)
     return Check("ben-lab", "ok", f"{current.version} ({current.target})")
 
 

@@ -42,8 +42,8 @@ async def data(context: Context, params: tuple[str, BaseModel]) -> Value:
     name, values = params
     if name == "check":
         assert isinstance(values, CheckParams)
-        inside = context.lab.root / values.file
-        if not Path(values.file).exists() and inside.exists():
+        inside = context.lab.root / (values.file or "")
+        if values.file and not Path(values.file).exists() and inside.exists():
             values = values.model_copy(update={"file": str(inside)})
         return await context.job("check", values)
     from pipeline.data.feedback import judge

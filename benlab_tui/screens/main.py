@@ -129,7 +129,7 @@ class MainScreen(Sending):
             if self.has_class("-narrow"):
                 self.remove_class("-lab-turned")
             prompt = self.query_one(Prompt)
-            prompt.focus()
+            self.set_focus(prompt)  # at once: the next key may be waiting already
             prompt.insert(typed)
 
     async def action_stop(self) -> None:

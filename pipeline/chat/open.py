@@ -160,7 +160,7 @@ def _embedded(lab: Lab, model: str, modelfile: Modelfile) -> EmbeddedEngine:
     registry = _registry(lab, model)
     version = registry.current() if model == "base" else registry.find(model)
     if version is None and model != "base":
-        raise ChatError(f"{_not_here(model, registry)}")
+        raise ChatError(_not_here(lab, model, registry))
     try:
         base = locate(lab, version.base if version else base_name(lab))
     except BaseError as error:
@@ -194,10 +194,11 @@ def _context(modelfile: Modelfile, most: int) -> int:
     return min(most, asked if isinstance(asked, int) and asked > 0 else 4096)
 
 
-def _not_here(model: str, registry: Any) -> str:
+def _not_here(lab: Lab, model: str, registry: Any) -> str:
     versions = [version.version for version in registry.versions()]
     if model == "ben-lab":
-        return "ben-lab is not installed yet: run `benlab loop`, or chat with the base (`benlab ask --base`)"
+        first = "`benlab install`" if lab.adapter_dir.exists() else "`benlab loop`"
+        return f"ben-lab is not installed yet: run {first}, or chat with the base (`benlab ask --base`)"
     known = ", ".join(["base", "ben-lab", *versions][:12])
     return f"no engine here has the model {model!r}: use one of {known}, or a model that Ollama lists"
 

@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import simulator
 from pipeline.data.claims import Claim, Run, runs_of, verify
 from pipeline.data.line import Sample
 from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
@@ -27,15 +28,17 @@ from simulator.events import Event, Note, Progress, Result
 
 CHECKED = ("run_phase", "tri", "echo", "replay_drift", "discovery")
 """What a claim may be about: experiments of seconds. A stranger's file must not start a sweep or reach a cluster."""
+MOST_WORK = 200_000
+"""Sites times layers times circuits of one claim's run: a second or so; the data's own are below 40,000."""
 CHUNK = 200
 """Lines whose runs are done together."""
 LARGEST = 1e300
 """The largest number that a claim may state: a float holds it, and so its difference to another."""
 _SETTING = re.compile(
-    r"\b(?P<name>system_size|base_depth|depth|bias|seed|num_per_phase|k) (?P<value>\d+(?:\.\d+)?)(?![\d/]|\.\d)"
+    r"\b(?P<name>system_size|base_depth|depth|bias|seed|shots|delta|num_per_phase|k)(?:\s*[=:]\s*|\s+(?:of\s+)?)"
+    r"(?P<value>\d+(?:\.\d+)?)(?![\d/]|\.\d)",
+    re.IGNORECASE,
 )
-DEFAULTS = {"system_size": 32, "depth": 8, "bias": 0.65, "seed": 0}
-"""Of run_phase, tri and echo, which are the ones that claims leave parameters out of."""
 SAME = 1e-9
 _PHASE = f"(?:{'|'.join(PHASES)})"
 _ADVICE = re.compile(rf"\b(?:use|try|compare it with)\s+{_PHASE}(?:(?:,| or| and)+\s+{_PHASE})*\b", re.IGNORECASE)
@@ -59,7 +62,7 @@ class Failure:
 
 def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
     """Progress, then a Result with ok, lines, claims, lines_without_claims and failures. Raises DataError."""
-    path = given_path(params.file)
+    path = given_path(params.file) if params.file else lab.data
     failures: list[Failure] = []
     lines = claims = bare = bad = 0
     chunk: list[tuple[int, Sample]] = []
@@ -157,17 +160,26 @@ def strange_settings(sample: Sample) -> list[str]:
     runs = [run for claim in sample.meta.get("claims", []) if not _shape(claim) for run in runs_of(claim)]
     if not runs:
         return []
-    filled = [{**DEFAULTS, **run.params} for run in runs]
+    had = [_settings(run) for run in runs]
     return [
         match.group()
         for match in _SETTING.finditer(sample.prompt)
-        if match["name"] in filled[0] and not any(_same(values.get(match["name"]), match["value"]) for values in filled)
+        if not any(
+            abs(value - float(match["value"])) < SAME for one in had for value in one.get(match["name"].lower(), [])
+        )
+        and any(match["name"].lower() in one for one in had)
     ]
 
 
-def _same(value: object, text: str) -> bool:
-    """Whether a parameter is the number in the text; a list of numbers is no matter of it."""
-    return not isinstance(value, int | float) or abs(float(value) - float(text)) < SAME
+def _settings(run: Run) -> dict[str, list[float]]:
+    """The numbers that may be said of a run, by the setting's name; a replay has a depth for each factor."""
+    fields = simulator.EXPERIMENTS[run.experiment].params.model_fields
+    filled = {**{name: field.default for name, field in fields.items()}, **run.params}
+    found = {name: [float(value)] for name, value in filled.items() if isinstance(value, int | float)}
+    factors = filled.get("depth_factors")
+    if isinstance(factors, list | tuple) and "base_depth" in found:
+        found["depth"] = [found["base_depth"][0] * one for one in factors if isinstance(one, int | float)]
+    return found
 
 
 def _span(claim: Claim) -> tuple[int, int] | None:
@@ -228,6 +240,8 @@ def _shape(claim: object) -> str | None:
         strange = [run.experiment for run in runs_of(claim) if run.experiment not in CHECKED]
     except (KeyError, TypeError, ValueError, AttributeError):
         return "no experiment and params to run"
+    if heavy := [run for run in runs_of(claim) if _work(run) > MOST_WORK]:
+        return f"{heavy[0].experiment} {heavy[0].params} is too large to re-run here"[:200]
     if strange:
         return f"{strange[0][:40]!r} is no experiment that claims can be about: use one of {', '.join(CHECKED)}"
     measured = not claim["quantity"].startswith(("verdict.", "glossary.", "param.", "tool"))
@@ -236,6 +250,26 @@ def _shape(claim: object) -> str | None:
         if not all(isinstance(value, int | float) and abs(value) <= LARGEST for value in values):
             return "value or tolerance is no number"
     return None
+
+
+def _work(run: Run) -> int:
+    """About how much a run is: sites times layers times circuits; 0 where its parameters are none."""
+    given = run.params
+    sizes = (
+        given.get("system_size", 32),
+        given.get("base_depth", given.get("depth", 8)),
+        given.get("num_per_phase", 1),
+    )
+    factors, phases = given.get("depth_factors", [4]), given.get("phases", PHASES)
+    if (
+        not all(isinstance(one, int) for one in sizes)
+        or not isinstance(factors, list)
+        or not isinstance(phases, list | tuple)
+    ):
+        return 0
+    deepest = max((one for one in factors if isinstance(one, int)), default=1) if "base_depth" in given else 1
+    circuits = len(phases) if "num_per_phase" in given else 1
+    return sizes[0] * sizes[1] * sizes[2] * deepest * circuits
 
 
 def _name(claim: Claim) -> str:

@@ -25,7 +25,7 @@ from pipeline.data.regions import TRAIN
 from pipeline.data.tool_line import tool_line
 from pipeline.errors import BadInput, LabError
 from pipeline.lab import Lab
-from simulator.errors import NotebookError
+from simulator.errors import NotebookError, SimulatorError
 from simulator.sqlite import in_words, migrate, open_database
 
 Verdict = Literal["accept", "correct", "reject"]
@@ -82,7 +82,7 @@ def judge(lab: Lab, message_id: int | Literal["last"], verdict: str, correction:
         raise BadInput(f"the answer {message_id} was cut off: correct it, or ask again and accept the whole one")
     model = str(answer.meta.get("model") or answer.meta.get("engine") or "")
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    text = _call(between) or answer.content
+    text = (_call(between) if verdict == "accept" else "") or answer.content
     turn = Turn(message_id, answer.session_id, verdict, prompt.content, text, correction, model, now)
     with _database(lab.database) as conn:
         conn.execute(
@@ -130,11 +130,16 @@ def _call(between: list[Message]) -> str:
     """The TOOL line of the first experiment that the model ran before its answer; "" where it ran none."""
     for message in between:
         result = message.meta.get("result") if message.role == "card" else None
-        name = result.get("experiment") if isinstance(result, dict) else None
-        if isinstance(result, dict) and name in simulator.EXPERIMENTS and isinstance(result.get("params"), dict):
-            model = simulator.EXPERIMENTS[name].params
-            given = simulator.validate(model, result["params"]).model_dump(mode="json", exclude_defaults=True)
-            return tool_line(name, given)
+        if not isinstance(result, dict) or str(result.get("experiment")) not in simulator.EXPERIMENTS:
+            continue
+        name, params = str(result["experiment"]), result.get("params") or {}
+        try:
+            checked = simulator.validate(simulator.EXPERIMENTS[name].params, params)
+        except SimulatorError as error:
+            raise BadInput(
+                f"the run before this answer is no {name} of this version ({error}): correct or reject it"
+            ) from error
+        return tool_line(name, checked.model_dump(mode="json", exclude_defaults=True))
     return ""
 
 

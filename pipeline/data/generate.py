@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 import simulator
+from pipeline.alone import only_one
 from pipeline.data.duplicates import Seen
 from pipeline.data.feedback import accepted, judged, turn_of
 from pipeline.data.line import Sample
@@ -46,9 +47,21 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
 
     Raises BadInput, DataError, LabError, NetworkError or SimulatorError; nothing is changed then.
     """
+    wanted, out = counts(params), out_path(lab, params.out)
+    busy = f"{out} is being written by another generate at this moment: wait for it, or give another --out"
+    result: Event | None = None
+    with only_one(out.with_name(f".{out.name}.lock"), busy):
+        for event in _run(lab, params, wanted, out):
+            if isinstance(event, Result):
+                result = event
+            else:
+                yield event
+    if result:  # after the lock, so that whoever reads no further holds nothing
+        yield result
+
+
+def _run(lab: Lab, params: GenerateParams, wanted: dict[str, int], out: Path) -> Iterator[Event]:
     started = time.monotonic()
-    wanted = counts(params)
-    out = out_path(lab, params.out)
     _refuse_own_output(params.mix, out)
     if params.out:
         _refuse_strangers(out)

@@ -48,7 +48,10 @@ def parse(line: str) -> Sample:
     except RecursionError as error:
         raise ValueError("JSON nested too deeply") from error
     if not isinstance(raw, dict):
-        raise ValueError("not a JSON object")
+        many = isinstance(raw, list)
+        raise ValueError("a JSON array: write one object a line, without brackets" if many else "not a JSON object")
+    if "conversations" in raw and "messages" not in raw:
+        raise ValueError("conversations is not known: name it messages, each with role and content")
     sample = _from_chat(raw) if "messages" in raw else _from_fields(raw)
     if not sample.instruction.strip():
         raise ValueError("the instruction is empty")

@@ -45,7 +45,9 @@ class GenerateParams(BaseModel):
         description="run the experiments through a Lab API at this URL (its token, if any, in $BENLAB_API_TOKEN)",
         examples=["http://127.0.0.1:8000"],
     )
-    append: bool = Field(False, description="add to the data set that is there instead of replacing it")
+    append: bool = Field(
+        False, description="add to the data set that is there; with mix and no counts, the mixed-in lines alone"
+    )
     mix: list[str] = Field(default_factory=list, description="JSONL files of your own to mix in (instruction or chat)")
     feedback: bool = Field(True, description="mix in the accepted and corrected chat turns of this lab")
 
@@ -55,5 +57,5 @@ class CheckParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    file: str = Field(description="the JSONL file to check")
+    file: str | None = Field(None, description="the JSONL file to check; the lab's training file if not given")
     limit: int = Field(100, ge=1, le=100_000, description="failures to list at most")

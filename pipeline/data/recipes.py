@@ -23,6 +23,8 @@ from pipeline.errors import BadInput
 
 LIMITS = {"definitions": 700, "design": 700}
 """About how many different prompts these kinds have."""
+BESIDE_COUNTS = {"append", "mix", "out", "seed", "feedback", "api"}
+"""Options that ask for no samples."""
 FURTHER = tuple(name for name in KINDS if name not in GUIDE_KINDS)
 
 
@@ -91,7 +93,12 @@ def _checked(name: str, raw: dict[str, Any]) -> Recipe:
 
 
 def counts(params: GenerateParams) -> dict[str, int]:
-    """How many samples of each kind, and of `validation`; given options win over the recipe. Raises BadInput."""
+    """How many samples of each kind, and of `validation`; given options win over the recipe. Raises BadInput.
+
+    Own lines that are added to a data set, without a count beside them, are all that is added.
+    """
+    if params.append and params.mix and not (params.model_fields_set - BESIDE_COUNTS):
+        return dict.fromkeys((*KINDS, "validation"), 0)
     recipe = load_recipe(params.recipe or "default")
     wanted = {
         "phase": 4 * params.n_per_phase,

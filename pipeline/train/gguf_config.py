@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.bases.base import Base, base_folder
-from pipeline.errors import BaseError
+from pipeline.errors import BaseError, ExportError
 from pipeline.export.gguf_file import read_head
 from pipeline.files import replacing_folder
 from pipeline.lab import Lab
@@ -33,7 +33,7 @@ def prepared(lab: Lab, base: Base) -> Path:
     try:
         config = read_config(base.path)
         tokenizer = read_tokenizer(base.path, config.model_type)
-    except (OSError, ValueError, KeyError, NotImplementedError, struct.error) as error:
+    except (OSError, ValueError, KeyError, NotImplementedError, struct.error, ExportError) as error:
         raise BaseError(
             f"transformers cannot read the {base.architecture} model in {base.path.name} ({short(error)}): "
             "take the hub's weights (`benlab pull ORG/NAME --source hub`) or another base"
@@ -59,7 +59,7 @@ def read_config(path: Path) -> Any:
         small = Path(folder) / "config.gguf"
         try:
             _write_settings(path, small)
-        except OSError:  # no room for it: then the slow way
+        except (OSError, ValueError, OverflowError, struct.error):  # no room, or a number too large: the slow way
             small = path
         return AutoConfig.from_pretrained(small.parent, gguf_file=small.name, local_files_only=True)
 

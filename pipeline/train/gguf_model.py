@@ -10,6 +10,7 @@ Traps that are dealt with here (each has a test):
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,12 @@ def load_gguf(lab: Lab, base: Base, dtype: torch.dtype, in_4bit: bool) -> Any:
             rope_factors = tensor
             continue
         owner, _, leaf = name.rpartition(".")
+        wanted = getattr(model.get_submodule(owner), leaf).shape
+        if tensor.shape != wanted:
+            raise BaseError(
+                f"{name} is {tuple(tensor.shape)} in {base.path.name} and {tuple(wanted)} by its settings: it is no "
+                "whole model, fetch it again"
+            )
         setattr(model.get_submodule(owner), leaf, torch.nn.Parameter(tensor.to(dtype), requires_grad=False))
         missing.discard(name)
     model.tie_weights()
@@ -66,16 +73,18 @@ def _head(base: Base) -> GgufHead:
 def _scale_positions(config: Any, head: GgufHead) -> None:
     """Takes over the file's scaling of rotary positions, which transformers' readers drop. Raises BaseError."""
     key = f"{head.architecture}.rope.scaling"
-    kind = str(head.settings.get(f"{key}.type", "none"))
-    factor = head.settings.get(f"{key}.factor") or head.settings.get(f"{head.architecture}.rope.scale_linear")
-    if kind == "none" and not factor:
+    kind = str(head.settings.get(f"{key}.type", "linear"))
+    factor = head.settings.get(f"{key}.factor", head.settings.get(f"{head.architecture}.rope.scale_linear", 0.0))
+    if kind == "none" or (kind == "linear" and factor in (0.0, 1.0)):  # as llama.cpp reads them
         return
-    if kind not in ("none", "linear"):
+    if isinstance(factor, str) or not 0 < float(factor) < math.inf:
+        raise BaseError(f"{head.path.name} scales its positions by {factor!r}, which is no factor: take another file")
+    if kind != "linear":
         raise BaseError(
             f"{head.path.name} stretches its positions by {kind}, which is read from the hub's weights alone: "
             "`benlab pull ORG/NAME --source hub`, or take another base"
         )
-    config.rope_parameters = {**config.rope_parameters, "rope_type": "linear", "factor": float(factor or 1.0)}
+    config.rope_parameters = {**config.rope_parameters, "rope_type": "linear", "factor": float(factor)}
 
 
 def _tensors(model: Any, head: GgufHead) -> Iterator[tuple[str, torch.Tensor]]:
@@ -156,6 +165,11 @@ def _fill_buffers(model: Any, rope_factors: torch.Tensor | None) -> None:
             )
             frequencies = fresh.inv_freq.to(torch.float32)
             if rope_factors is not None:
+                if rope_factors.numel() < frequencies.numel() or not bool((rope_factors > 0).all()):
+                    raise BaseError(
+                        f"rope_freqs.weight holds {rope_factors.numel()} factors and {frequencies.numel()} above 0 are "
+                        "wanted: it is no whole model, fetch it again"
+                    )
                 frequencies = frequencies / rope_factors[: frequencies.numel()]
             module.inv_freq = frequencies
             module.original_inv_freq = frequencies.clone()

@@ -11,12 +11,12 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from pipeline import errors
+from pipeline.alone import only_one
 from pipeline.bases.base import locate
 from pipeline.data.paths import given_path
 from pipeline.errors import BadInput, PipelineError, TrainError
 from pipeline.files import write_text_atomic
 from pipeline.lab import Lab, current_run
-from pipeline.train.alone import only_training
 from pipeline.train.control import set_pause
 from pipeline.train.owner import owner
 from pipeline.train.params import Recipe, TrainParams
@@ -32,7 +32,8 @@ def run(lab: Lab, params: TrainParams) -> Iterator[Event]:
     """Trains; the last event is the Result. Raises the pipeline's errors."""
     folder, params = _resumed(lab, params) if params.resume else (current_run(lab, "train"), params)
     recipe = params.settle()
-    with only_training(folder):
+    busy = f"{folder.name} is being trained at this moment: wait for it, or cancel that job first"
+    with only_one(folder / ".train.lock", busy):
         yield from _check(lab, folder, params, recipe)
         if not params.resume:
             write_text_atomic(folder / _SETTINGS, params.model_dump_json(exclude_unset=True))

@@ -9,7 +9,7 @@ from pipeline.data.numbers import NUMBER, measured, numbers_in, plain_minus
 from pipeline.evaluate.graders.names import plain
 from pipeline.evaluate.question import Grade, Question, grader
 
-_OTHER = re.compile(rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)})\b")
+_OTHER = re.compile(rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)})\b[\s:=≈~]*(?={NUMBER.pattern})")
 _LINK = "is|of|at|about|be|will|value|around|roughly|approximately|near|comes|out|as|to|equals|should|would|close"
 _ITEM = re.compile(r"^\s*\d+[.)]\s+", re.M)
 _SETTING = re.compile(
@@ -33,7 +33,7 @@ def stated_value(question: Question, answer: str) -> float | None:
     answer = _DENIED.sub(" ", _SETTING.sub(" ", _ITEM.sub("", plain(answer))))
     stated = re.search(rf"\b{question.feature}\b(?:\s+(?:{_LINK})\b|[\s:=≈~])*", answer)
     after = answer[stated.end() :] if stated else answer
-    # Another feature's number is no answer, before the asked name as after it.
+    # Another feature's number is no answer, whether the asked one is named or not.
     if other := _OTHER.search(after):
         after = after[: other.start()]
     if stated and (at_once := NUMBER.match(after)):

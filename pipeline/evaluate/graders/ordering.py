@@ -14,7 +14,7 @@ _LESS = r"(?i:smaller|smallest|lower|lowest|less|least|fewer)"
 _BETWEEN = r"(?:(?!\bthan\b)[^.;,AB]){0,30}?"
 _VERDICTS = (
     # A is (not) larger; B's entropy is higher; A has the lower value
-    rf"\b(?P<x1>[AB])\b(?:'s)?\s{_BETWEEN}\b(?:(?P<more1>{_MORE})|(?P<less1>{_LESS}))\b",
+    rf"\b(?P<x1>[AB])\b(?:'s|:)?\s{_BETWEEN}\b(?:(?P<more1>{_MORE})|(?P<less1>{_LESS}))\b",
     # the larger one is (not) B; larger: B; more in run B; the answer is B
     rf"\b(?:(?P<more2>{_MORE}|(?i:winner|answer))|(?P<less2>{_LESS}))\b{_BETWEEN}"
     r"(?:\bis|\bwith|\bin|\bfor|\bto|:)\s+(?:not\s+)?(?:run\s+)?\b(?P<x2>[AB])\b",
@@ -25,7 +25,11 @@ _DENIED = re.compile(r"\b(?:not|no|never)\b|n't\b")
 _ALONE = re.compile(
     r"(?:(?:the )?answer(?: is)?:?\s+|it'?s?(?: is)?\s+)?(?:run\s+)?\b([AB])(?:[.,:(;]|\s+because\b|$)", re.I
 )
-_TIE = re.compile(r"\b(?:A\s*=\s*B|B\s*=\s*A)\b|\b(?:equal|neither|tie|same)\b", re.I)
+_TIE = re.compile(
+    r"\b(?:A\s*=\s*B|B\s*=\s*A)\b|\b(?:they|both|A and B) are (?:equal|the same)\b|\bA and B have the same\b"
+    r"|\b(?i:neither)\b|\b(?i:tie)\b"
+)
+_NONE = re.compile(r"\b(?i:neither)\s+(?:run\s+)?[AB]\b|\bA and B (?:have the same|are (?:equal|the same))\b")
 _RISING = re.compile(
     r"(?:smallest|lowest|least|weakest)\s+(?:\w+\s+)?(?:to|first)\b|\b(?:ascending|increasing|rising)\b", re.I
 )
@@ -36,6 +40,8 @@ def winner(answer: str) -> str | None:
     """A or B, as the answer's last verdict says; None where it says neither."""
     text = re.sub(r"[*`]|(?<=\b[AB])_+|_+(?=[AB]\b)", "", answer.strip())
     said = None
+    if _NONE.search(text):
+        return None
     for match in _VERDICT.finditer(text):
         run = match["x1"] or match["x2"] or match["x3"]
         less = bool(match["less1"] or match["less2"] or match["less3"])

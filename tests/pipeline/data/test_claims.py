@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import simulator
-from pipeline.data.check import check_samples, run, uncovered
+from pipeline.data.check import check_samples, run, strange_settings, uncovered
 from pipeline.data.duplicates import Seen
 from pipeline.data.kinds import KINDS
 from pipeline.data.line import Sample, parse
@@ -139,6 +139,29 @@ def test_a_strangers_claims_never_break_the_checker(claim: object) -> None:
     assert [failure.line for failure in check_samples([(4, sample)])][:1] == [4]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "strange"),
+    [
+        ("Replay spt_cluster with base_depth 4 at depth 16.", []),
+        ("Replay spt_cluster with base_depth 4 at depth 12.", ["depth 12"]),
+        ("Replay it: base_depth=3.", ["base_depth=3"]),
+        ("Replay it at Seed: 7.", ["Seed: 7"]),
+        ("Replay it with 5 friends.", []),
+    ],
+)
+def test_settings_of_a_prompt(prompt: str, strange: list[str]) -> None:
+    params = {"phase_type": "spt_cluster", "base_depth": 4, "depth_factors": [1, 2, 4]}
+    claim = {"quantity": "param.base_depth", "experiment": "replay_drift", "params": params, "value": 4, "text": "4"}
+    assert strange_settings(Sample(prompt, "", "from 4", {"claims": [{**claim, "tolerance": 0}]})) == strange
+
+
+def test_a_claim_that_would_take_long_is_not_run() -> None:
+    large = {"num_per_phase": 100, "system_size": 256, "depth": 32, "seed": 1}
+    claim = {"quantity": "purity", "experiment": "discovery", "params": large, "value": 1, "tolerance": 0, "text": "1"}
+    (failure, *_) = check_samples([(1, Sample("a", "", "1", {"claims": [claim]}))])
+    assert "too large to re-run" in failure.found
+
+
 @pytest.mark.parametrize("kind", ["replay_drift", "discovery", "fingerprint"])
 def test_a_changed_meaning_is_found(kind: str) -> None:
     sample = next(iter(make(kind, 1, 3, TRAIN, InProcess(), Seen())))
@@ -204,7 +227,7 @@ def test_numbers_are_found_only_where_they_stand_alone() -> None:
 @pytest.mark.parametrize(
     "line, words",
     [
-        ("[]", "not a JSON object"),
+        ("[]", "a JSON array: write one object a line"),
         ("{", "not JSON"),
         ('{"instruction": 3, "output": "x"}', "instruction is int"),
         ('{"instruction": " ", "output": "x"}', "instruction is empty"),

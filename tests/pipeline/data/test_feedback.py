@@ -24,7 +24,8 @@ def turns(lab: Lab) -> list[int]:
     for number in range(3):
         chats.add(session.id, "user", f"Question {number}?")
         chats.add(session.id, "note", "something happened")
-        ids.append(chats.add(session.id, "assistant", f"Answer {number}.", model="ben-lab:r1").id)
+        # As the console stores it: a whole answer is marked as not partial.
+        ids.append(chats.add(session.id, "assistant", f"Answer {number}.", model="ben-lab:r1", partial=False).id)
     chats.close()
     return ids
 
@@ -104,6 +105,19 @@ def test_an_answer_about_a_run_teaches_the_call(lab: Lab) -> None:
     assert [(sample.prompt, sample.output) for sample in accepted(lab)] == [("Run TRI on Ising with 16 qubits.", line)]
     judge(lab, answer, "correct", "TRI is high.")
     assert [sample.output for sample in accepted(lab)] == ["TRI is high."]
+
+
+@pytest.mark.parametrize("result", [{"experiment": "tri", "params": {"old": 1}}, {"experiment": ["tri"], "params": {}}])
+def test_a_card_of_another_version_blocks_no_verdict(lab: Lab, result: dict) -> None:
+    chats = Chats(lab.database)
+    session = chats.start()
+    chats.add(session.id, "user", "Run it.")
+    chats.add(session.id, "card", "", result=result)
+    answer = chats.add(session.id, "assistant", "TRI is 0.61.").id
+    chats.close()
+    judge(lab, answer, "reject")
+    judge(lab, answer, "correct", "Better.")
+    assert [sample.output for sample in accepted(lab)] == ["Better."]
 
 
 def test_a_cut_off_answer_is_not_accepted(lab: Lab) -> None:

@@ -51,6 +51,21 @@ def test_appending_keeps_every_line_that_is_there(lab: Lab, tmp_path: Path) -> N
     assert [line["output"] for line in kept[:2]] == ["yes", "no"] and len(kept) == 6
 
 
+def test_own_lines_alone_are_added(lab: Lab, tmp_path: Path) -> None:
+    generate(lab, n_per_phase=1)
+    mine = write(tmp_path / "mine.jsonl", row("Is it so?", "yes"))
+    value = last_result(run(lab, GenerateParams(mix=[str(mine)], append=True)))
+    assert (value["samples"], value["appended"], value["kinds"]) == (5, 1, {"phase": 4, "own": 1})
+
+
+def test_two_writers_of_one_file_do_not_meet(lab: Lab) -> None:
+    work = run(lab, GenerateParams(**{**NONE, "n_tri": 2}))
+    next(work)
+    with pytest.raises(BadInput, match="is being written by another generate"):
+        generate(lab, n_tri=3)
+    assert last_result(work)["samples"] == 2 and len(generate(lab, n_tri=3)) == 3
+
+
 @pytest.mark.parametrize("append", [False, True])
 def test_a_file_of_ones_own_is_not_written_over(lab: Lab, tmp_path: Path, append: bool) -> None:
     """Its further keys and the turns of its chats would be lost."""

@@ -46,6 +46,12 @@ RANKED = ["pseudorandom", "spt_cluster", "ising_symmetry_breaking", "trivial_pro
         ),
         ("A: spt_cluster, system_size 8, depth 4\nB: pseudorandom, system_size 8, depth 4", None),
         ("A: it is deeper.", "A"),
+        ("A: larger. B: smaller.", "A"),
+        ("A: smaller. B: larger.", "B"),
+        ("B, since at the same depth entropy grows with size.", "B"),
+        ("A, as both have equal depth.", "A"),
+        ("Neither A nor B is larger.", None),
+        ("A and B have the same entropy; A is not larger.", None),
     ],
 )
 def test_pairs(answer: str, wanted: str | None) -> None:
@@ -115,6 +121,8 @@ def test_phases(answer: str, wanted: list[str]) -> None:
         ("It depends on the seed.", None),
         ("ising_symmetry_breaking, size 16, depth 4, bias 0.65: zz_long 0.60.", None),
         ("0.65", None),
+        ("zz_nearest grows with magnetization and is 0.62", 0.62),
+        ("zz_nearest (unlike string_order) is 0.62", 0.62),
         ("0.60", 0.60),
     ],
 )
@@ -146,6 +154,11 @@ TRUE = [
     ("ising_vs_spt", "SPT has a hidden string order, but Ising has a high magnetization."),
     ("spt_cluster", "a symmetry-protected phase with hidden string order and no high magnetization"),
     ("trivial_product", "a field makes every spin independent: no high entropy"),
+    ("entropy_slope", "The slope of entanglement entropy against depth: bits gained at each further layer."),
+    ("entropy_slope", "It is how fast the entropy grows from layer to layer, in bits."),
+    ("clustering", "It clusters fingerprints without labels."),
+    ("operator_spread", "How far a single-site Pauli operator spreads over the chain."),
+    ("purity", "Purity is the percentage of runs in a cluster that belong to its most common phase."),
     ("pseudorandom", "random Clifford gates; from low entropy at depth 1 it scrambles"),
 ]
 

@@ -1,0 +1,27 @@
+"""One process at a time: a lock on a file, which the kernel frees where its holder dies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import BadInput, LabError
+
+
+@contextmanager
+def only_one(lock: Path, busy: str) -> Iterator[None]:
+    """Holds the lock. Raises BadInput(`busy`) where another process has it, LabError where it cannot be made."""
+    import fcntl
+
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("w")
+    except OSError as error:
+        raise LabError(f"{lock.parent} cannot be written ({error.strerror or error}): choose another place") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BadInput(busy) from error
+        yield
