@@ -37,10 +37,12 @@ def render(
     messages: Sequence[Mapping[str, Any]],
     add_generation_prompt: bool = False,
     tools: Sequence[Mapping[str, Any]] | None = None,
+    as_given: bool = False,
 ) -> str:
     """The messages as one text; begin-of-text is in it only where the template writes it. Raises BaseError.
 
-    A template that knows no system role (Gemma's, early Mistral's) gets the system prompt in front of the question.
+    A template that knows no system role (Gemma's, early Mistral's) gets the system prompt in front of the question,
+    but with `as_given`.
     """
     import jinja2
 
@@ -56,7 +58,7 @@ def render(
         return _compiled(base.chat_template).render(messages=whole, **values)
     except jinja2.TemplateError as error:
         try:
-            if (joined := _system_in_question(whole)) is not None:
+            if not as_given and (joined := _system_in_question(whole)) is not None:
                 return _compiled(base.chat_template).render(messages=joined, **values)
         except jinja2.TemplateError:
             pass  # the first refusal says what is wrong with the messages as they were given

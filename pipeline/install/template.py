@@ -88,7 +88,7 @@ def _joined(pieces: Pieces, chat: list[Message], base: Base) -> str:
 def _rendered(base: Base, chat: list[Message], answer: bool = True) -> str:
     from pipeline.bases.template import render
 
-    return render(base, chat, add_generation_prompt=answer)
+    return render(base, chat, add_generation_prompt=answer, as_given=True)
 
 
 def _examples() -> list[list[Message]]:

@@ -66,7 +66,7 @@ def publish(lab: Lab, run: Path, target: Path) -> None:
     What stands in the target's place goes back to its own run's folder first, where that has lost its copy. Raises
     LabError, and TrainError where the place was taken by something else meanwhile: the run then keeps its adapter.
     """
-    former, own = owner(target), lab.runs / run.name / "adapter"
+    former, own = owner(target), run / "adapter"
     if former is None and _holds_something(target):
         (run / FINISHED).rename(own)
         raise TrainError(
