@@ -16,7 +16,7 @@ def only_one(lock: Path, busy: str) -> Iterator[None]:
 
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("w")
+        file = lock.open("a")  # not "w": whatever lies there stays as it is
     except OSError as error:
         raise LabError(f"{lock.parent} cannot be written ({error.strerror or error}): choose another place") from error
     with file:
@@ -24,4 +24,6 @@ def only_one(lock: Path, busy: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BadInput(busy) from error
+        except OSError as error:  # a file system without locks
+            raise LabError(f"{lock} cannot be locked ({error.strerror or error}): choose another place") from error
         yield

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -57,11 +58,10 @@ def render(
     try:
         return _compiled(base.chat_template).render(messages=whole, **values)
     except jinja2.TemplateError as error:
-        try:
+        # Where this is refused, too, the first refusal says what is wrong with the messages as they were given.
+        with suppress(jinja2.TemplateError):
             if not as_given and (joined := _system_in_question(whole)) is not None:
                 return _compiled(base.chat_template).render(messages=joined, **values)
-        except jinja2.TemplateError:
-            pass  # the first refusal says what is wrong with the messages as they were given
         raise BaseError(
             f"the chat template of {base.name} refuses these messages ({error}): change their roles"
         ) from error

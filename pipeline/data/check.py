@@ -171,14 +171,20 @@ def strange_settings(sample: Sample) -> list[str]:
     ]
 
 
+def _filled(run: Run) -> dict[str, Any]:
+    """Every parameter as the simulator reads it (a number may be given as text), {} where it refuses them."""
+    try:
+        return simulator.validate(simulator.EXPERIMENTS[run.experiment].params, run.params).model_dump()
+    except SimulatorError:
+        return {}
+
+
 def _settings(run: Run) -> dict[str, list[float]]:
     """The numbers that may be said of a run, by the setting's name; a replay has a depth for each factor."""
-    fields = simulator.EXPERIMENTS[run.experiment].params.model_fields
-    filled = {**{name: field.default for name, field in fields.items()}, **run.params}
-    found = {name: [float(value)] for name, value in filled.items() if isinstance(value, int | float)}
-    factors = filled.get("depth_factors")
-    if isinstance(factors, list | tuple) and "base_depth" in found:
-        found["depth"] = [found["base_depth"][0] * one for one in factors if isinstance(one, int | float)]
+    values = _filled(run)
+    found = {name: [float(value)] for name, value in values.items() if isinstance(value, int | float)}
+    if "depth_factors" in values:
+        found["depth"] = [float(values["base_depth"] * factor) for factor in values["depth_factors"]]
     return found
 
 
@@ -240,10 +246,10 @@ def _shape(claim: object) -> str | None:
         strange = [run.experiment for run in runs_of(claim) if run.experiment not in CHECKED]
     except (KeyError, TypeError, ValueError, AttributeError):
         return "no experiment and params to run"
-    if heavy := [run for run in runs_of(claim) if _work(run) > MOST_WORK]:
-        return f"{heavy[0].experiment} {heavy[0].params} is too large to re-run here"[:200]
     if strange:
         return f"{strange[0][:40]!r} is no experiment that claims can be about: use one of {', '.join(CHECKED)}"
+    if heavy := [run for run in runs_of(claim) if _work(run) > MOST_WORK]:
+        return f"{heavy[0].experiment} {heavy[0].params} is too large to re-run here"[:200]
     measured = not claim["quantity"].startswith(("verdict.", "glossary.", "param.", "tool"))
     if measured:
         values = [claim.get("value"), claim.get("tolerance")]
@@ -253,23 +259,13 @@ def _shape(claim: object) -> str | None:
 
 
 def _work(run: Run) -> int:
-    """About how much a run is: sites times layers times circuits; 0 where its parameters are none."""
-    given = run.params
-    sizes = (
-        given.get("system_size", 32),
-        given.get("base_depth", given.get("depth", 8)),
-        given.get("num_per_phase", 1),
-    )
-    factors, phases = given.get("depth_factors", [4]), given.get("phases", PHASES)
-    if (
-        not all(isinstance(one, int) for one in sizes)
-        or not isinstance(factors, list)
-        or not isinstance(phases, list | tuple)
-    ):
+    """About how much a run is: sites times layers times circuits; 0 where the simulator refuses it."""
+    values = _filled(run)
+    if not values:
         return 0
-    deepest = max((one for one in factors if isinstance(one, int)), default=1) if "base_depth" in given else 1
-    circuits = len(phases) if "num_per_phase" in given else 1
-    return sizes[0] * sizes[1] * sizes[2] * deepest * circuits
+    layers = values["base_depth"] * max(values["depth_factors"]) if "depth_factors" in values else values["depth"]
+    circuits = len(values["phases"]) * values["num_per_phase"] if "num_per_phase" in values else 1
+    return int(values["system_size"] * layers * circuits)
 
 
 def _name(claim: Claim) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bases.base import Base
@@ -16,14 +15,6 @@ from simulator.extras import install_line
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A base that is ready for adapters: transformers model (on the CPU, frozen) and tokenizer."""
-
-    model: Any
-    tokenizer: Any
 
 
 def load_tokenizer(lab: Lab, base: Base) -> Any:

@@ -155,8 +155,9 @@ def test_settings_of_a_prompt(prompt: str, strange: list[str]) -> None:
     assert strange_settings(Sample(prompt, "", "from 4", {"claims": [{**claim, "tolerance": 0}]})) == strange
 
 
-def test_a_claim_that_would_take_long_is_not_run() -> None:
-    large = {"num_per_phase": 100, "system_size": 256, "depth": 32, "seed": 1}
+@pytest.mark.parametrize("size", [256, "256"])
+def test_a_claim_that_would_take_long_is_not_run(size: object) -> None:
+    large = {"num_per_phase": 100, "system_size": size, "depth": 32, "seed": 1}
     claim = {"quantity": "purity", "experiment": "discovery", "params": large, "value": 1, "tolerance": 0, "text": "1"}
     (failure, *_) = check_samples([(1, Sample("a", "", "1", {"claims": [claim]}))])
     assert "too large to re-run" in failure.found
