@@ -83,8 +83,6 @@ def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
         raise DataError(f"{path} holds no lines, so there is nothing to check: give a JSONL file with samples")
     failures += check_samples(chunk)
     failures.sort(key=lambda failure: failure.line)
-    for failure in failures[: min(params.limit, 20)]:
-        yield Note(str(failure))
     if bare:
         yield Note(f"lines without claims: {bare}, in which nothing was checked")
     yield Result(
@@ -96,7 +94,7 @@ def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
             "claims": claims,
             "lines_without_claims": bare,
             "failed": len(failures),
-            "failures": [asdict(failure) for failure in failures[: params.limit]],
+            "failures": [{**asdict(failure), "text": str(failure)} for failure in failures[: params.limit]],
         }
     )
 

@@ -45,10 +45,10 @@ def meaning(words: Words, run: Run, result: Result) -> str:
         return f"the random gates scramble the chain; entanglement is {level} and no local order is kept."
     level = words.verdict("strength", pair, MARK[phase])
     if phase == "ising_symmetry_breaking":
-        return f"neighbouring spins align; this order is {level}, and magnetization follows the bias."
+        return f"the order of this phase, aligned neighbouring spins, is {level}; magnetization follows the bias."
     if phase == "spt_cluster":
-        return f"the order is hidden in string_order and is {level}; no spin points anywhere by itself."
-    return f"every site follows the field on its own; this alignment is {level}."
+        return f"the order of this phase, hidden in string_order, is {level}; no spin points anywhere by itself."
+    return f"the mark of this phase, every site aligned with the field on its own, is {level}."
 
 
 @kind("phase")

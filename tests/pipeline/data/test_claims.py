@@ -10,6 +10,7 @@ import simulator
 from pipeline.data.check import check_samples, run, strange_settings, uncovered
 from pipeline.data.duplicates import Seen
 from pipeline.data.kinds import KINDS
+from pipeline.data.kinds.ordering import EARLY
 from pipeline.data.line import Sample, parse
 from pipeline.data.numbers import foretold, half_step, measured, numbers_in
 from pipeline.data.params import CheckParams
@@ -78,6 +79,16 @@ def test_swapped_numbers_and_a_flipped_verdict_are_found() -> None:
     one_word = one_word.replace("C is larger", "B is larger")
     found = check_samples([(1, Sample(compared.instruction, "", one_word, compared.meta))])
     assert [failure.claim for failure in found] == ["verdict.higher"]
+
+
+def test_orderings_show_that_depth_decides_them() -> None:
+    """A model that only saw one order of a feature would learn the feature alone."""
+    firsts: dict[str, set[str]] = {feature: set() for feature in EARLY}
+    for sample in some("ordering", 216):
+        told, _, ranking = sample.output.partition(". Order: ")
+        if (feature := told.partition(" ")[0]) in EARLY:
+            firsts[feature].add(ranking.split(" ")[0])
+    assert all("pseudorandom" in found and len(found) > 1 for found in firsts.values()), firsts
 
 
 def within_tolerance(phase: str, seeds: int = 12) -> dict[str, float]:
