@@ -7,6 +7,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -167,20 +168,24 @@ class EmbeddedServer:
         prompts: Iterable[Prompt],
         *,
         adapter: bool | int = True,
-        max_tokens: int = 256,
+        max_tokens: int | Sequence[int] = 256,
         temperature: float = 0.0,
         seed: int = 0,
         stop: Sequence[str] = (),
     ) -> Iterator[tuple[int, str]]:
-        """Answers many prompts over all slots; yields (index, text) as they are done. Raises ChatError."""
+        """Answers many prompts over all slots; yields (index, text) as they are done. Raises ChatError.
+
+        `max_tokens` bounds every answer, or each prompt's own.
+        """
         from concurrent.futures import ThreadPoolExecutor, as_completed
 
-        options = {"n_predict": max_tokens, "temperature": temperature, "seed": seed, "stop": list(stop)}
+        options = {"temperature": temperature, "seed": seed, "stop": list(stop)}
+        longest = repeat(max_tokens) if isinstance(max_tokens, int) else max_tokens
         pool = ThreadPoolExecutor(self.parallel, thread_name_prefix="complete")
         with self.client() as client:
             futures = {
-                pool.submit(self.complete, prompt, adapter=adapter, client=client, **options): index
-                for index, prompt in enumerate(prompts)
+                pool.submit(self.complete, prompt, adapter=adapter, client=client, n_predict=most, **options): index
+                for index, (prompt, most) in enumerate(zip(prompts, longest, strict=False))
             }
             try:
                 for future in as_completed(futures):

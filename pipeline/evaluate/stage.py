@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ import pipeline.evaluate.graders  # noqa: F401  (registers the graders)
 import simulator
 from pipeline.bases import locate
 from pipeline.bases.base import Base
-from pipeline.chat import EmbeddedServer, Message
+from pipeline.chat import Message
 from pipeline.errors import BadInput, ExportError
+from pipeline.evaluate.answering import Asked, answers_of
 from pipeline.evaluate.asking import Means, Trained, make_questions, training_means
-from pipeline.evaluate.engine import EngineFiles, copies, gains_by_copies, remove_copies, served
+from pipeline.evaluate.engine import LARGEST_COPY, EngineFiles, copies, gains_by_copies, remove_copies, served
 from pipeline.evaluate.params import EvalParams
 from pipeline.evaluate.question import Question
 from pipeline.evaluate.report import write_report
@@ -25,10 +27,6 @@ from pipeline.files import sha256_of
 from pipeline.lab import Lab, current_run
 from pipeline.modelfile import load
 from simulator.events import Event, Metric, Note, Progress, Result
-
-CONTEXT = 2048
-"""Tokens a slot: the longest question, a fingerprint, takes about 300 with its answer; three passages add 600."""
-STOP = ("\n\n\n",)
 
 
 def run(lab: Lab, params: EvalParams) -> Iterator[Event]:
@@ -94,27 +92,28 @@ def _ask(
     means: Means,
     folder: Path,
 ) -> Iterator[Event]:
-    """Fills `answers`, model after model; questions of one kind share a server's slots.
-
-    Every model has a server of its own: llama.cpp keeps the states of prompts that it has seen and reuses them
-    whatever LoRA scale a request asks for, so that one server would hand the base's states to the tuned model.
-    """
+    """Fills `answers`: every model is asked every question."""
     system = load(lab).system
     models = [*([] if params.skip_base else ["base"]), "tuned", *(["retrieval"] if params.rag else [])]
+    longest = [question.max_tokens for question in questions]
+    parts = [
+        Asked(
+            model,
+            replace(base, path=files[model].gguf),
+            files[model].adapters,
+            [_messages(system, _prompt(lab, question, model)) for question in questions],
+            longest,
+            folder / f"engine-{model}.log",
+        )
+        for model in models
+    ]
     total = len(questions) * len(models)
-    for model in models:
-        loaded, adapters = replace(base, path=files[model].gguf), files[model].adapters
-        log = folder / f"engine-{model}.log"
-        with EmbeddedServer.start(loaded, adapters, parallel=params.parallel, context=CONTEXT, log=log) as server:
-            for kind, longest in dict.fromkeys((question.kind, question.max_tokens) for question in questions):
-                part = [question for question in questions if (question.kind, question.max_tokens) == (kind, longest)]
-                prompts = [_messages(system, _prompt(lab, question, model)) for question in part]
-                texts = server.complete_many(prompts, adapter=bool(adapters), max_tokens=longest, stop=STOP)
-                for index, text in texts:
-                    answers.append(judge(part[index], model, text))
-                    yield Progress("eval", len(answers), total, f"{kind}, {model}")
-                    if len(answers) % 10 == 0:
-                        yield Metric("eval", len(answers), _live(answers, means))
+    small = base.path.stat().st_size <= LARGEST_COPY
+    with closing(answers_of(parts, parallel=params.parallel, together=small)) as texts:
+        for model, place, text in texts:
+            answers.append(judge(questions[place], model, text))
+            yield Progress("eval", len(answers), total, f"{questions[place].kind}, {model}")
+            if len(answers) % 10 == 0 or len(answers) == total:
                 yield Metric("eval", len(answers), _live(answers, means))
     answers.sort(key=lambda answer: (questions.index(answer.question), answer.model))
 
