@@ -7,6 +7,7 @@ from typing import Any
 from benlab_tui.text import inert, number, one_line
 
 Value = dict[str, Any]
+FAILURES_SHOWN = 20
 
 
 def as_text(value: Value) -> str:
@@ -80,5 +81,8 @@ def _score(entry: Value | None) -> str:
 
 
 def _failures(value: Value) -> str:
-    rows = [", ".join(f"{name} {one_line(str(part), 120)}" for name, part in row.items()) for row in value["failures"]]
-    return "\n".join([*rows, plain({name: part for name, part in value.items() if name != "failures"})])
+    """What does not hold, in sentences: the first ones, and how many more there are."""
+    said = [one_line(str(row.get("text", row)), 300) for row in value["failures"][:FAILURES_SHOWN]]
+    more = int(value.get("failed", 0)) - len(said)
+    rest = [f"and {more} more (--json lists {len(value['failures'])})"] if more > 0 else []
+    return "\n".join([*said, *rest, plain({name: part for name, part in value.items() if name != "failures"})])

@@ -13,7 +13,8 @@ async def bases(context: Context, params: object) -> Value:
     from pipeline.bases.listing import listing
 
     rows = await asyncio.to_thread(listing, context.lab)
-    return {"bases": rows, "summary": "\n".join(_line(row) for row in rows)}
+    head = f"  {'name':<18}{'size':>10}  {'licence':<28}from"
+    return {"bases": rows, "summary": "\n".join([head, *(_line(row) for row in rows), "● is here; `pull NAME` fetches another"])}
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from benlab_tui.context import Context
 from benlab_tui.errors import BadArgument
 from benlab_tui.registry import Value, command
 from pipeline import jobs as job_list
-from simulator.events import Failed, Note
+from simulator.events import Event, Failed, Note, Result
 
 _LOG_BYTES = 4000
 
@@ -49,9 +49,20 @@ def _one(context: Context, name: str) -> Value:
     notes = [event.text for event in events if isinstance(event, Note)]
     log = _tail(job.log_path)
     last = job.last_event()
-    error = [last.error] if isinstance(last, Failed) else []
-    text = "\n".join([f"{job.id}  {job.state()}", *notes, *error, f"log, {job.log_path}:", log or "(empty)"])
-    return {"id": job.id, "kind": job.kind, "state": job.state(), "notes": notes, "log": log, "summary": text}
+    result = last.value if isinstance(last, Result) and isinstance(last.value, dict) else {}
+    found = [f"{name}: {value}" for name, value in result.items() if isinstance(value, str | int | float)]
+    trouble = [said] if (said := _trouble(last)) else []
+    text = "\n".join([f"{job.id}  {job.state()}", *notes, *found, *trouble, f"log, {job.log_path}:", log or "(empty)"])
+    value: Value = {"id": job.id, "kind": job.kind, "state": job.state(), "notes": notes, "log": log}
+    return {**value, "result": result, "summary": text}
+
+
+def _trouble(last: Event | None) -> str:
+    """Why a job failed, or that what it was to check does not hold; "" for the others."""
+    if isinstance(last, Failed):
+        return last.error
+    checked = isinstance(last, Result) and isinstance(last.value, dict) and last.value.get("ok") is False
+    return "what it checked does not hold" if checked else ""
 
 
 def _tail(path: Path) -> str:
@@ -69,6 +80,6 @@ def _rows(context: Context, limit: int) -> list[dict[str, str]]:
     for job in job_list.find(context.lab, limit):
         last = job.last_event()
         started = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.started))
-        error = last.error if isinstance(last, Failed) else ""
-        rows.append({"id": job.id, "kind": job.kind, "state": job.state(), "started": started, "error": error})
+        row = {"id": job.id, "kind": job.kind, "state": job.state(), "started": started}
+        rows.append({**row, "error": _trouble(last)})
     return rows

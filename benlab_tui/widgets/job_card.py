@@ -89,7 +89,7 @@ class JobCard(Vertical, can_focus=True):
         """Draws the job as it is now."""
         view, width = self.view, max(10, self.content_size.width or 30)
         lines = [one_line(line, width) for line in _lines(view, width) if line]
-        lines += [inert(row)[:width] for row in _table(view.numbers)]
+        lines += [inert(row)[:width] for row in _table(view.numbers, width)]
         # A new layout of the whole screen only where the height changes: it is what costs.
         self._words.update(Content("\n".join(lines)), layout=len(lines) != self._height)
         self._height = len(lines)
@@ -131,15 +131,21 @@ def _numbers(view: JobView) -> str:
     return " · ".join(f"{name.replace('_', ' ')} {number(view.numbers[name])}" for name in known[:4])
 
 
-def _table(scores: Mapping[str, float]) -> list[str]:
-    """An evaluation's scores, named `kind/model`, as they come in: a row a kind, a column a model, baselines last."""
+def _table(scores: Mapping[str, float], width: int) -> list[str]:
+    """An evaluation's scores, named `kind/model`, as they come in: a row a kind, a column a model.
+
+    Baselines come last, and only where whole columns fit into `width`.
+    """
     cells = {tuple(name.split("/", 1)): value for name, value in scores.items() if "/" in name}
     if not cells:
         return []
     kinds = dict.fromkeys(kind for kind, _ in cells)
-    models = sorted(dict.fromkeys(model for _, model in cells), key=lambda model: model not in ASKED)
+    order = {model: place for place, model in enumerate(ASKED)}
+    models = sorted(dict.fromkeys(model for _, model in cells), key=lambda model: order.get(model, len(order)))
     widths = {model: max(6, len(model)) for model in models}
     first = max(len(kind) for kind in kinds)
+    fit = [first + sum(1 + widths[model] for model in models[: count + 1]) <= width for count in range(len(models))]
+    models = [model for model, fits in zip(models, fit, strict=True) if fits or model in ASKED]
     head = " ".join([" " * first, *(model.replace("_", " ").rjust(widths[model]) for model in models)])
     rows = []
     for kind in kinds:

@@ -115,10 +115,10 @@ def measure(lab: Lab, base: Base, adapter_dir: Path, server: EmbeddedServer, sys
     off = [server.complete(prompt, n_predict=_COMPARED, adapter=False, **options) for prompt in asked]
     yield Progress("receipt", 2, 4, "loading the model as it was trained")
     reference = Reference(lab, base, adapter_dir)
-    yield Progress("receipt", 3, 4, "comparing every token")
-    answers = [
-        _compare(reference, server, prompt, tuned, plain) for prompt, tuned, plain in zip(asked, on, off, strict=True)
-    ]
+    answers = []
+    for number, (prompt, tuned, plain) in enumerate(zip(asked, on, off, strict=True), 1):
+        yield Progress("receipt", 3, 4, f"comparing every token, answer {number} of {len(asked)}")
+        answers.append(_compare(reference, server, prompt, tuned, plain))
     shift = measure_shift(reference, server, [reference.prompt_tokens(prompt) for prompt in asked], off)
     yield Progress("receipt", 4, 4)
     speeds = sorted(answer["timings"]["predicted_per_second"] for answer in on)

@@ -10,7 +10,7 @@ from benlab_tui.app import BenLabApp
 from benlab_tui.registry import find
 from benlab_tui.screens.help import Help
 from benlab_tui.watch import JobView
-from benlab_tui.widgets.job_card import JobCard
+from benlab_tui.widgets.job_card import JobCard, _table
 from pipeline.chats import Chats
 from simulator.events import Metric, Progress
 
@@ -123,6 +123,12 @@ async def test_an_evaluation_s_card_puts_the_models_before_the_baselines(lab, en
         await app.main.show_card(card)
         await pilot.pause(0.2)
         assert str(card._words.content).splitlines()[-2].split() == ["base", "tuned", "phase", "mean"]
+
+
+def test_baselines_are_left_out_where_they_do_not_fit():
+    scores = {"numeric/phase_mean": 0.7, "numeric/tuned": 0.8, "numeric/base": 0.1}
+    assert _table(scores, 80)[0].split() == ["base", "tuned", "phase", "mean"]
+    assert _table(scores, 24)[0].split() == ["base", "tuned"]
 
 
 async def test_a_job_card_shows_its_loss_curve_and_passes_its_keys_on(lab, engine, console):

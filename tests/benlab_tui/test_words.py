@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from benlab_tui.facts import facts
 from benlab_tui.phrasing import as_slash
+from benlab_tui.plain_text import as_text
 from benlab_tui.receipts import describe
 from benlab_tui.text import duration, inert, number, one_line
 from benlab_tui.watch import JobView, bar
@@ -124,3 +125,10 @@ def test_the_lab_pane_names_what_is_missing_and_what_is_here(lab):
 def test_the_console_names_commands_as_it_takes_them(said, shown):
     assert as_slash(said) == shown
     assert as_slash(shown) == shown
+
+
+def test_failed_claims_are_told_once_and_the_rest_is_counted():
+    rows = [{"line": line, "claim": "line", "text": f"line {line} is no sample: empty"} for line in range(1, 31)]
+    said = as_text({"ok": False, "lines": 40, "failed": 45, "failures": rows})
+    assert said.count("line 1 is no sample") == 1 and "line 21 " not in said
+    assert "and 25 more (--json lists 30)" in said and "lines: 40" in said

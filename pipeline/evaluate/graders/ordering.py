@@ -12,9 +12,11 @@ from pipeline.evaluate.questions.ordering import CLEAR, gap
 _MORE = r"(?i:larger|largest|higher|highest|greater|greatest|bigger|biggest|more|most)"
 _LESS = r"(?i:smaller|smallest|lower|lowest|less|least|fewer)"
 _BETWEEN = r"(?:(?!\bthan\b)[^.;,AB]){0,30}?"
+# "A larger value is found in B": an article, and no run.
+_ARTICLE = rf"A\s(?:{_MORE}|{_LESS})\s(?!than\b|because\b|by\b|in\b|at\b|here\b|and\b|since\b)\w"
 _VERDICTS = (
     # A is (not) larger; B's entropy is higher; A has the lower value
-    rf"\b(?P<x1>[AB])\b(?:'s|:)?\s{_BETWEEN}\b(?:(?P<more1>{_MORE})|(?P<less1>{_LESS}))\b",
+    rf"\b(?!{_ARTICLE})(?P<x1>[AB])\b(?:'s|:)?\s{_BETWEEN}\b(?:(?P<more1>{_MORE})|(?P<less1>{_LESS}))\b",
     # the larger one is (not) B; larger: B; more in run B; the answer is B
     rf"\b(?:(?P<more2>{_MORE}|(?i:winner|answer))|(?P<less2>{_LESS}))\b{_BETWEEN}"
     r"(?:\bis|\bwith|\bin|\bfor|\bto|:)\s+(?:not\s+)?(?:run\s+)?\b(?P<x2>[AB])\b",

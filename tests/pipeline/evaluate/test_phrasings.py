@@ -52,6 +52,10 @@ RANKED = ["pseudorandom", "spt_cluster", "ising_symmetry_breaking", "trivial_pro
         ("A, as both have equal depth.", "A"),
         ("Neither A nor B is larger.", None),
         ("A and B have the same entropy; A is not larger.", None),
+        ("A larger value is found in B.", "B"),
+        ("A smaller entropy is seen in run A.", "B"),
+        ("A larger than B.", "A"),
+        ("A larger, B smaller.", "A"),
     ],
 )
 def test_pairs(answer: str, wanted: str | None) -> None:

@@ -74,12 +74,12 @@ def test_at_one_sample_it_says_what_to_change(data_lab: Lab, tiny_files: Files) 
 
 @pytest.fixture
 def hungry(lab: Lab, tiny_files: Files) -> Callable[[int], list[Event]]:
-    """Trains with a limit (MB) on a base whose 32,000 words make four samples' logits take hundreds of megabytes."""
+    """Trains with a limit (MB) on a base whose 40,000 words make four samples' logits take hundreds of megabytes."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     source, folder = tiny_files("gemma", "hf"), lab.root / "wide"
     config = AutoConfig.from_pretrained(source)
-    config.vocab_size = 32_000
+    config.vocab_size = 40_000
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
     AutoTokenizer.from_pretrained(source).save_pretrained(folder)
