@@ -14,7 +14,8 @@ async def bases(context: Context, params: object) -> Value:
 
     rows = await asyncio.to_thread(listing, context.lab)
     head = f"  {'name':<18}{'size':>10}  {'licence':<28}from"
-    return {"bases": rows, "summary": "\n".join([head, *(_line(row) for row in rows), "● is here; `pull NAME` fetches another"])}
+    lines = [head, *map(_line, rows), "● is here; `pull NAME` fetches another"]
+    return {"bases": rows, "summary": "\n".join(lines)}
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from itertools import repeat
 from pathlib import Path
 from types import TracebackType
@@ -172,7 +172,7 @@ class EmbeddedServer:
         temperature: float = 0.0,
         seed: int = 0,
         stop: Sequence[str] = (),
-    ) -> Iterator[tuple[int, str]]:
+    ) -> Generator[tuple[int, str], None, None]:
         """Answers many prompts over all slots; yields (index, text) as they are done. Raises ChatError.
 
         `max_tokens` bounds every answer, or each prompt's own.

@@ -127,7 +127,9 @@ class TrainParams(BaseModel):
     warmup_ratio: float | None = Field(default=None, ge=0, le=1, description="share of the steps with a rising rate")
     weight_decay: float | None = Field(default=None, ge=0, le=1, description="AdamW's decay of the adapter's weights")
     max_grad_norm: float | None = Field(default=None, gt=0, le=1000, description="gradients are clipped to this norm")
-    eval_samples: int | None = Field(default=None, ge=0, description="validation samples a validation looks at")
+    eval_samples: int | None = Field(
+        default=None, ge=0, description="validation samples a validation looks at; an eighth of the data's at most"
+    )
     evals_per_epoch: int | None = Field(default=None, ge=0, le=1000, description="validations in one epoch; 0 is none")
     patience: int | None = Field(
         default=None, ge=0, description="stop after so many validations without a better loss; 0 never stops early"

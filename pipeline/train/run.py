@@ -39,6 +39,9 @@ from simulator.events import Event, Note, Progress, Result
 if TYPE_CHECKING:
     from pipeline.data.line import Sample
 
+LEAST_VALIDATION = 8
+"""Validation samples that even the smallest data set is judged by, where it has them."""
+
 
 def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, micro: int) -> Iterator[Event]:
     """Trains and publishes the adapter; the last event is the Result. Raises the pipeline's errors."""
@@ -116,8 +119,10 @@ def _token_sets(
     (samples, bad), validation = read_with_bad(data), read_lines(held) if held else []
     if not held and recipe.validates:
         samples, validation = hold_out(samples, seed)
-    if len(validation) > recipe.eval_samples:
-        validation = random.Random(seed).sample(validation, recipe.eval_samples)
+    # An eighth of the training lines at most, so that validating takes no large part of a small data set's training.
+    most = min(recipe.eval_samples, max(LEAST_VALIDATION, len(samples) // 8))
+    if len(validation) > most:
+        validation = random.Random(seed).sample(validation, most)
     limit = min(recipe.max_length, base.context_length)
     tokens = replace(encode(samples, base, tokenizer, system, limit), bad_lines=len(bad))
     return tokens, _validation(validation, base, tokenizer, system, limit)
