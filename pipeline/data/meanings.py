@@ -5,7 +5,16 @@ They are verdicts like those of rules.py, so that a sentence that was changed is
 
 from __future__ import annotations
 
-from pipeline.data.rules import Results, drift_level, drift_trend, purity_level, rule
+from pipeline.data.rules import (
+    Results,
+    drift_level,
+    drift_trend,
+    entanglement,
+    purity_level,
+    rule,
+    strength,
+    tri_carrier,
+)
 
 DRIFT = {
     "low": "Deeper replays look like the first run: it is stable under replay.",
@@ -29,6 +38,47 @@ EVIDENCE = {
     "trivial_product": "since the spins follow the field",
     "pseudorandom": "since no order is left",
 }
+MARK = {
+    "ising_symmetry_breaking": "zz_nearest",
+    "spt_cluster": "string_order",
+    "trivial_product": "transverse",
+    "pseudorandom": "entropy_final",
+}
+"""The feature that gives each phase away."""
+PHASE = {
+    "ising_symmetry_breaking": "the order of this phase, aligned neighbouring spins, is {}; "
+    "magnetization follows the bias.",
+    "spt_cluster": "the order of this phase, hidden in string_order, is {}; "
+    "magnetization and zz_nearest show nothing of it.",
+    "trivial_product": "the mark of this phase, every site aligned with the field on its own, is {}.",
+    "pseudorandom": "the random gates scramble the chain; entanglement is {} and no local order is kept.",
+}
+NO_SECTORS = "The phase has no sectors, so nothing depends on the bias and none of the features carries a distance."
+SAME = "Both directions show the same fingerprint: none of the features carries a distance."
+TRI_NEXT = {
+    "none": "Use ising_symmetry_breaking with a bias far from one half to see TRI.",
+    "some": "It grows with the distance of the bias from one half.",
+}
+
+
+@rule("phase_meaning")
+def phase_meaning(results: Results, feature: str) -> str:
+    """What a run's numbers say of its phase."""
+    name = str(results[0]["phase_type"])
+    level = entanglement if name == "pseudorandom" else strength
+    return PHASE[name].format(level(results, MARK[name]))
+
+
+@rule("tri_silence")
+def tri_silence(results: Results, feature: str) -> str:
+    """Why TRI is zero; for results in which it is."""
+    return NO_SECTORS if results[0]["params"]["phase_type"] in ("spt_cluster", "trivial_product") else SAME
+
+
+@rule("tri_next")
+def tri_next(results: Results, feature: str) -> str:
+    """What a TRI run leads to."""
+    return TRI_NEXT["none" if tri_carrier(results, feature) == "none" else "some"]
 
 
 @rule("drift_meaning")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from random import Random
 from statistics import fmean
@@ -85,18 +87,20 @@ def make_questions(params: EvalParams, trained: Trained) -> tuple[list[Question]
                 for index in range(TRIES * params.questions)
                 if (question := kind.plan(Random(f"{params.seed}/eval/{name}/{region.name}/{index}"), region, index))
             ]
-            taken = 0
+            taken: Counter[str] = Counter()
+            most = ceil(params.questions / kind.forms)
             for question in _with_results(planned, params.questions):
-                if taken == params.questions:
+                form = question.facts.get("form", "")
+                if taken.total() == params.questions:
                     break
-                finished = kind.finish(question)
+                finished = kind.finish(question) if taken[form] < most else None
                 if finished is None:
                     continue
                 if trained.saw(finished):
                     leaked += 1
                     continue
                 asked.append(finished)
-                taken += 1
+                taken[form] += 1
     return asked, leaked
 
 

@@ -5,6 +5,8 @@ it: by its label A or B, or by its phase where the runs are of different phases.
 further than 0.15 of the feature's scale from the simulator's value. A number that stands in the prompt
 (a setting, or a fingerprint's value), or that belongs to no feature, is not counted: copying predicts nothing. It is
 counted where the prompt has no values and it follows its feature's name at once: then it is a value, and no setting.
+Nor are settings counted that the answer names with a number of its own ("seed 7"), counts ("23 bonds"), and numbers
+that it denies.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from dataclasses import dataclass
 import simulator
 from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
 from pipeline.evaluate.graders.names import PATTERNS
-from pipeline.evaluate.graders.numeric import tolerance
+from pipeline.evaluate.graders.numeric import BETWEEN, tolerance
 from pipeline.evaluate.question import Question
+from pipeline.evaluate.reading import values_alone
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ def count(question: Question, answer: str) -> Numbers:
     feature, run = question.feature, 0
     given = set(numbers_in(question.prompt))
     shown = question.kind == "phase_identification"
+    answer = values_alone(answer)
     checked = contradicted = 0
     for match in _scanner().finditer(answer):
         if match["feature"]:
@@ -62,7 +66,7 @@ def count(question: Question, answer: str) -> Numbers:
 
 def _stated(answer: str, start: int, feature: str) -> bool:
     """Whether the number at `start` follows the feature's name at once."""
-    return answer[:start].rstrip(" :=≈~").lower().endswith(feature)
+    return re.search(rf"\b{feature}{BETWEEN}$", answer[:start], re.I) is not None
 
 
 def _run_of_phase(question: Question, text: str, run: int) -> int:

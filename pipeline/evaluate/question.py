@@ -44,10 +44,14 @@ class Grade:
 
 
 class QuestionKind(Protocol):
-    """Plans questions of one kind. `finish` gets the results and may refuse a question by None."""
+    """Plans questions of one kind. `finish` gets the results and may refuse a question by None.
+
+    `regions`: asked outside the training grid, too. `forms`: so many forms, by `facts["form"]`, share the questions.
+    """
 
     name: str
     regions: bool
+    forms: int
 
     def plan(self, rng: Random, region: Region, index: int) -> Question | None:
         """A question without its numbers; None where the kind has no more."""

@@ -10,13 +10,6 @@ from pipeline.data.kinds.base import Case, Draft, Result, kind
 from pipeline.data.regions import PHASES, Region, draw
 from pipeline.data.wordings import pick, rest_text, settings_text
 
-MARK = {
-    "ising_symmetry_breaking": "zz_nearest",
-    "spt_cluster": "string_order",
-    "trivial_product": "transverse",
-    "pseudorandom": "entropy_per_site",
-}
-"""The feature that gives each phase away."""
 SHOWN = ("entropy_final", "magnetization", "transverse", "zz_nearest", "string_order")
 OTHERS = (
     "entropy_mean",
@@ -34,21 +27,6 @@ NEXT = {
     "trivial_product": "compare it with ising_symmetry_breaking at the same size and depth.",
     "pseudorandom": "a replay_drift run shows how fast the fingerprint moves with depth.",
 }
-
-
-def meaning(words: Words, run: Run, result: Result) -> str:
-    """What the numbers mean for this phase, in one sentence."""
-    pair = [(run, result)]
-    phase = str(run.params["phase_type"])
-    if phase == "pseudorandom":
-        level = words.verdict("entanglement", pair, "entropy_final")
-        return f"the random gates scramble the chain; entanglement is {level} and no local order is kept."
-    level = words.verdict("strength", pair, MARK[phase])
-    if phase == "ising_symmetry_breaking":
-        return f"the order of this phase, aligned neighbouring spins, is {level}; magnetization follows the bias."
-    if phase == "spt_cluster":
-        return f"the order of this phase, hidden in string_order, is {level}; no spin points anywhere by itself."
-    return f"the mark of this phase, every site aligned with the field on its own, is {level}."
 
 
 @kind("phase")
@@ -69,7 +47,7 @@ class PhaseKind:
         numbers = ", ".join(f"{name} {words.number(run, result, f'features.{name}')}" for name in names)
         output = (
             f"Here is an analysis of the experiment:\n\n- Phase type: {phase}\n- Measured: {numbers}\n"
-            f"- Meaning: {meaning(words, run, result)}\n- Next: {NEXT[phase]}"
+            f"- Meaning: {words.verdict('phase_meaning', [(run, result)])}\n- Next: {NEXT[phase]}"
         )
         settings, rest = settings_text(run.params), rest_text(run.params)
         return Draft(pick(rng, "phase", phase=phase, settings=settings, rest=rest), output)

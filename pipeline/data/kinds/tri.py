@@ -8,10 +8,8 @@ from random import Random
 from pipeline.data.claims import Run, Words
 from pipeline.data.kinds.base import Case, Draft, Result, kind
 from pipeline.data.regions import PHASES, Region, draw
+from pipeline.data.rules import tri_carrier
 from pipeline.data.wordings import pick, rest_text, settings_text
-
-NO_SECTORS = "The phase has no sectors, so nothing depends on the bias and none of the features carries a distance."
-SAME = "Both directions show the same fingerprint: none of the features carries a distance."
 
 
 @kind("tri")
@@ -29,15 +27,13 @@ class TriKind:
         pair = [(run, result)]
         params = run.params
         value, level = words.number(run, result, "TRI"), words.verdict("tri_level", pair)
-        carrier = words.verdict("tri_carrier", pair)
-        if carrier == "none":
-            because = NO_SECTORS if params["phase_type"] in PHASES[1:3] else SAME
-            follows = "Use ising_symmetry_breaking with a bias far from one half to see TRI."
+        if tri_carrier([result], "") == "none":
+            because = words.verdict("tri_silence", pair)
         else:
+            carrier = words.verdict("tri_carrier", pair)
             forward = words.number(run, result, f"forward_features.{carrier}")
             reverse = words.number(run, result, f"reverse_features.{carrier}")
             because = f"It is carried by {carrier}: {forward} forward, {reverse} in reverse."
-            follows = "It grows with the distance of the bias from one half."
-        output = f"TRI is {value}, which is {level}. {because} {follows}"
+        output = f"TRI is {value}, which is {level}. {because} {words.verdict('tri_next', pair)}"
         settings, rest = settings_text(params), rest_text(params)
         return Draft(pick(rng, "tri", phase=str(params["phase_type"]), settings=settings, rest=rest), output)

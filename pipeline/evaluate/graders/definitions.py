@@ -11,16 +11,22 @@ _PREDICTED = re.compile(
     rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)}) [-−]?\d[\d.]*|\bsize \d+, depth \d+(?:, bias [\d.]+)?", re.I
 )
 """A foretold number, or the place of a run: they say what a run gives and not what a term means."""
+_DENIED = re.compile(r"(?:\b(?:not|no|never|without|neither|nor)|n[’']t)\s+(?:\w+\s+){0,3}$", re.I)
 
 
 @grader("definitions")
 def definitions(question: Question, answer: str) -> Grade:
-    """One alternative of every group has to occur; case and what predicts a run's numbers aside."""
+    """One alternative of every group has to be said and not denied; case and what predicts a run's numbers aside."""
     answer = _PREDICTED.sub(" ", answer)
     for pattern in question.facts["wrong"]:
         if found := re.search(pattern, answer, re.I):
             return Grade(False, f"says {found.group()[:60]!r}, which is wrong")
     for group in question.facts["needs"]:
-        if not any(re.search(pattern, answer, re.I) for pattern in group):
+        if not any(_says(answer, pattern) for pattern in group):
             return Grade(False, f"does not say {group[0]!r}")
     return Grade(True, "says all that is needed")
+
+
+def _says(answer: str, pattern: str) -> bool:
+    """Whether the pattern occurs at a place where nothing before it denies it."""
+    return any(not _DENIED.search(answer[: found.start()]) for found in re.finditer(pattern, answer, re.I))

@@ -10,17 +10,18 @@ PATTERNS = {
     "trivial_product": r"trivial(?:[\s_-]+product)?|product[\s_-]+(?:state|phase)",
     "pseudorandom": r"pseudo[\s_-]?random",
 }
-_ANY = re.compile(
+ANY = re.compile(
     "|".join(rf"(?P<{name}>\b(?<!non-)(?<!non )(?:{pattern})(?![a-z]))" for name, pattern in PATTERNS.items()), re.I
 )
+"""Any phase, by any of its names."""
 _BEFORE = re.compile(
-    r"(?:\b(?P<word>not|never|neither|nor|no|than|unlike|without|cannot be|instead of|rather than|anything but"
-    r"|rules? out|excludes?)|n[’']t)\s+(?:(?!(?:but|and|so|hence|thus|which|because)\b)\w+\s+){0,4}$"
+    r"(?:\b(?P<word>not|never|neither|nor|no|hardly|barely|than|unlike|without|cannot be|instead of|rather than"
+    r"|anything but|rules? out|excludes?)|n[’']t)\s+(?:(?!(?:but|and|so|hence|thus|which|because)\b)\w+\s+){0,4}$"
     r"|\bneither\s[^.;]*$",
     re.I,
 )
 _AFTER = re.compile(
-    r"\s*(?:phase\s+)?(?:is|would be|can be)\s+(?:wrong|ruled out|excluded|impossible|unlikely)\b", re.I
+    r"\s*(?:phase\s+)?(?:is|would be|can be)\s+(?:wrong|ruled out|excluded|impossible|unlikely|absent|missing)\b", re.I
 )
 
 
@@ -38,7 +39,7 @@ def phases_in(text: str) -> list[str]:
 def all_mentions(text: str) -> list[tuple[str, tuple[int, int], str | None]]:
     """Every phase that a text names: where, and the word that denies it ("not", "than", …), or None."""
     found = []
-    for match in _ANY.finditer(text):
+    for match in ANY.finditer(text):
         before = _BEFORE.search(text[max(0, match.start() - 60) : match.start()])
         denied = (before["word"] or "not").lower() if before else "wrong" if _AFTER.match(text, match.end()) else None
         found.append((str(match.lastgroup), match.span(), denied))

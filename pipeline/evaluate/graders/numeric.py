@@ -8,17 +8,12 @@ import simulator
 from pipeline.data.numbers import NUMBER, measured, numbers_in, plain_minus
 from pipeline.evaluate.graders.names import plain
 from pipeline.evaluate.question import Grade, Question, grader
+from pipeline.evaluate.reading import LINK, values_alone
 
-_OTHER = re.compile(rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)})\b[\s:=≈~]*(?={NUMBER.pattern})")
-_LINK = "is|of|at|about|be|will|value|around|roughly|approximately|near|comes|out|as|to|equals|should|would|close"
-_ITEM = re.compile(r"^\s*\d+[.)]\s+", re.M)
-_SETTING = re.compile(
-    r"\b(?:bias|depth|seed|(?:system[_ ])?size|chain length|sites|shots|n)\s*(?:=|:|of|is)?\s*"
-    r"[-−–]?\d+(?:\.\d+)?(?![\w.]*\d)",
-    re.I,
-)
-_DENIED = re.compile(rf"\bnot\s+{NUMBER.pattern}", re.I)
-_ZERO = re.compile(r"\b(?:zero|vanishes)\b", re.I)
+BETWEEN = rf"(?:\s+(?:{LINK})\b|[\s:=≈~])*"
+"""What may stand between a feature's name and its number."""
+_OTHER = re.compile(rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)})\b{BETWEEN}(?={NUMBER.pattern})", re.I)
+_ZERO = re.compile(r"(?<!not )(?<!non-)(?<!non )(?<!n't )(?<!never )\b(?:zero|vanishes)\b", re.I)
 TOLERANCE = 0.15
 """Of a feature's scale."""
 
@@ -30,8 +25,8 @@ def tolerance(feature: str) -> float:
 
 def stated_value(question: Question, answer: str) -> float | None:
     """The number that the answer gives for the feature: at its name, else the first that the prompt has not."""
-    answer = _DENIED.sub(" ", _SETTING.sub(" ", _ITEM.sub("", plain(answer))))
-    stated = re.search(rf"\b{question.feature}\b(?:\s+(?:{_LINK})\b|[\s:=≈~])*", answer)
+    answer = values_alone(plain(answer))
+    stated = re.search(rf"\b{question.feature}\b{BETWEEN}", answer, re.I)
     after = answer[stated.end() :] if stated else answer
     # Another feature's number is no answer, whether the asked one is named or not.
     if other := _OTHER.search(after):

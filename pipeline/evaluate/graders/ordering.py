@@ -8,6 +8,7 @@ from itertools import pairwise
 from pipeline.evaluate.graders.names import all_mentions, plain
 from pipeline.evaluate.question import Grade, Question, grader
 from pipeline.evaluate.questions.ordering import CLEAR, gap
+from pipeline.evaluate.reading import asserted
 
 _MORE = r"(?i:larger|largest|higher|highest|greater|greatest|bigger|biggest|more|most)"
 _LESS = r"(?i:smaller|smallest|lower|lowest|less|least|fewer)"
@@ -17,15 +18,19 @@ _ARTICLE = rf"A\s(?:{_MORE}|{_LESS})\s(?!than\b|because\b|by\b|in\b|at\b|here\b|
 _VERDICTS = (
     # A is (not) larger; B's entropy is higher; A has the lower value
     rf"\b(?!{_ARTICLE})(?P<x1>[AB])\b(?:'s|:)?\s{_BETWEEN}\b(?:(?P<more1>{_MORE})|(?P<less1>{_LESS}))\b",
+    # in run A, zz_nearest is larger
+    rf"\b[Ii]n (?:run )?(?P<x4>[AB]),\s{_BETWEEN}\b(?:(?P<more4>{_MORE})|(?P<less4>{_LESS}))\b",
     # the larger one is (not) B; larger: B; more in run B; the answer is B
     rf"\b(?:(?P<more2>{_MORE}|(?i:winner|answer))|(?P<less2>{_LESS}))\b{_BETWEEN}"
     r"(?:\bis|\bwith|\bin|\bfor|\bto|:)\s+(?:not\s+)?(?:run\s+)?\b(?P<x2>[AB])\b",
-    r"\b(?P<x3>[AB])\b\s*(?:(?P<more3>>|\bwins\b)|(?P<less3><|\bloses\b))",
+    r"\b(?P<x3>[AB])\b\s*(?:(?P<more3>[>≥]|\b(?:wins|exceeds|beats)\b)|(?P<less3>[<≤]|\bloses\b))",
 )
 _VERDICT = re.compile("|".join(_VERDICTS))
 _DENIED = re.compile(r"\b(?:not|no|never)\b|n't\b")
 _ALONE = re.compile(
-    r"(?:(?:the )?answer(?: is)?:?\s+|it'?s?(?: is)?\s+)?(?:run\s+)?\b([AB])(?:[.,:(;]|\s+because\b|$)", re.I
+    r"(?:(?:the )?answer(?: is)?:?\s+|it'?s?(?: is)?\s+|i (?:would )?(?:choose|pick|say|take)\s+)?"
+    r"(?:run\s+)?\b([AB])(?:[.,:(;]|\s+because\b|$)",
+    re.I,
 )
 _TIE = re.compile(
     r"\b(?:A\s*=\s*B|B\s*=\s*A)\b|\b(?:they|both|A and B) are (?:equal|the same)\b|\bA and B have the same\b"
@@ -36,17 +41,25 @@ _RISING = re.compile(
     r"(?:smallest|lowest|least|weakest)\s+(?:\w+\s+)?(?:to|first)\b|\b(?:ascending|increasing|rising)\b", re.I
 )
 _JOINED = re.compile(r"[\s>=<‹›≈≥≤,→:`*\d.)]*(?:then|and)?\s*")
+_SIGNS = re.compile(r"[>=<‹›≈≥≤→]|\bthen\b|\d[.)]")
+_CUE = re.compile(
+    rf"\b(?:order|ranking|rank(?:s|ed)|sorted|descending|ascending|decreasing|increasing|falling|rising|top|first|has"
+    rf"|{_MORE}|{_LESS})\b",
+    re.I,
+)
+"""Words without which a list of the phases says nothing of their order."""
+_ASIDE = re.compile(r"\((?![^()]*\b[AB]\b)[^()]*\)")
 
 
 def winner(answer: str) -> str | None:
     """A or B, as the answer's last verdict says; None where it says neither."""
-    text = re.sub(r"[*`]|(?<=\b[AB])_+|_+(?=[AB]\b)", "", answer.strip())
+    text = _ASIDE.sub("", re.sub(r"[*`]|(?<=\b[AB])_+|_+(?=[AB]\b)", "", answer.strip()))
     said = None
     if _NONE.search(text):
         return None
     for match in _VERDICT.finditer(text):
-        run = match["x1"] or match["x2"] or match["x3"]
-        less = bool(match["less1"] or match["less2"] or match["less3"])
+        run = match["x1"] or match["x2"] or match["x3"] or match["x4"]
+        less = bool(match["less1"] or match["less2"] or match["less3"] or match["less4"])
         said = _other(run) if less != bool(_DENIED.search(match.group())) else run
     if said is None and not _TIE.search(text) and (alone := _ALONE.match(text)):
         run = alone.group(1).upper()
@@ -63,6 +76,7 @@ def ranking(answer: str) -> dict[str, int]:
     """Each phase's rank, 0 for the largest: the last four that are joined by signs, else as they come.
 
     Phases with "=" between them share a rank; "<", or "from smallest to largest" in front, turns the order around.
+    Without signs, and without a word of order or size, a list of phases ranks nothing.
     """
     text = plain(answer)
     found = [(phase, span) for phase, span, denied in all_mentions(text) if denied in (None, "than")]
@@ -72,16 +86,25 @@ def ranking(answer: str) -> dict[str, int]:
         for phase, span in found:
             first.setdefault(phase, span)
         listed = list(first.items())
+    joints = [text[one[1][1] : other[1][0]].strip() for one, other in pairwise(listed)]
+    before = text[: listed[0][1][0]] if listed else ""
+    if not (_bare(text, listed) or _CUE.search(text) or any(map(_SIGNS.search, joints))):
+        return {}
     ranks: dict[str, int] = {}
-    before, rank, between = 0, -1, ""
-    for phase, (start, end) in listed:
-        joint = text[before:start].strip() if ranks else ""
-        rank += joint != "="
-        ranks[phase], before, between = rank, end, between + joint
-    falls = ">" in between or "›" in between
-    if "<" in between or "‹" in between or (not falls and listed and _RISING.search(text[: listed[0][1][0]])):
+    rank = 0
+    for (phase, _), joint in zip(listed, ["", *joints], strict=False):
+        rank += bool(ranks) and joint not in ("=", "≈")
+        ranks[phase] = rank
+    between = "".join(joints)
+    falls = any(sign in between for sign in ">›≥")
+    if any(sign in between for sign in "<‹≤") or (not falls and listed and _RISING.search(before)):
         return {phase: rank - place for phase, place in reversed(ranks.items())}
     return ranks
+
+
+def _bare(text: str, listed: list[tuple[str, tuple[int, int]]]) -> bool:
+    """Whether the answer is the list and nothing else."""
+    return bool(listed) and not re.search(r"\w", text[: listed[0][1][0]] + text[listed[-1][1][1] :])
 
 
 def _stretch(text: str, four: list[tuple[str, tuple[int, int]]]) -> list[tuple[str, tuple[int, int]]] | None:
@@ -94,7 +117,8 @@ def _stretch(text: str, four: list[tuple[str, tuple[int, int]]]) -> list[tuple[s
 
 @grader("ordering")
 def ordering(question: Question, answer: str) -> Grade:
-    """Pairs by the named winner, rankings by every clear pair."""
+    """Pairs by the named winner, rankings by every clear pair; the question said again, and doubts, aside."""
+    answer = asserted(question.prompt, answer)
     if question.facts["form"] == "pair":
         wanted = "A" if gap(question, 0, 1) > 0 else "B"
         said = winner(answer)

@@ -14,6 +14,7 @@ class Definitions:
 
     name: str
     regions = False
+    forms = 1
 
     def plan(self, rng: Random, region: Region, index: int) -> Question | None:
         if index >= len(definition_questions()):

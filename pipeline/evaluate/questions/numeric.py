@@ -18,6 +18,7 @@ class Numeric:
 
     name: str
     regions = True
+    forms = 1
 
     def plan(self, rng: Random, region: Region, index: int) -> Question:
         names = simulator.FEATURE_NAMES

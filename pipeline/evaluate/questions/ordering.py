@@ -23,10 +23,11 @@ def gap(question: Question, first: int, second: int) -> float:
 
 @question_kind("ordering")
 class Ordering:
-    """Two runs and a verdict, or four phases and a ranking, in turn."""
+    """Two runs and a verdict, or four phases and a ranking: half of the questions each."""
 
     name: str
     regions = True
+    forms = 2
 
     def plan(self, rng: Random, region: Region, index: int) -> Question:
         if index % 2:

@@ -17,6 +17,7 @@ class PhaseIdentification:
 
     name: str
     regions = True
+    forms = 1
 
     def plan(self, rng: Random, region: Region, index: int) -> Question:
         params = draw(rng, region, PHASES[index % len(PHASES)], biased=rng.random() < 0.5)

@@ -16,6 +16,7 @@ class Tools:
 
     name: str
     regions = False
+    forms = 1
 
     def plan(self, rng: Random, region: Region, index: int) -> Question:
         experiment = EXPERIMENTS[index % len(EXPERIMENTS)]

@@ -32,6 +32,11 @@ def question(kind: str, *params: dict, **fields) -> Question:
         ("trivial_product? No, spt_cluster.", True),
         ("spt_cluster. On second thought: trivial_product.", False),
         ("spt_cluster. Ising would show zz_nearest.", True),
+        ("spt_cluster. Symmetry breaking is absent.", True),
+        ("It is spt_cluster. A pseudorandom run has high entropy.", True),
+        ("The SPT phase. There is hardly any Ising order.", True),
+        ("Types:\n1. ising_symmetry_breaking\n2. trivial_product\n3. pseudorandom\n4. spt_cluster", False),
+        ("ising\ntrivial_product\npseudorandom\nspt_cluster\nIt is spt_cluster.", True),
         ("A phase.", False),
         ("", False),
         ("surprising despite pseudo science", False),
@@ -169,3 +174,8 @@ def test_settings_and_definitions_are_no_measured_numbers() -> None:
     asked = question("numeric", ISING, feature="zz_nearest", prompt="zz_nearest for system_size 16, depth 4?")
     assert count(asked, "With 16 sites at depth 4 it is high.").checked == 0
     assert count(Question("definitions", "interpolation", "?"), "bias is 0.65").checked == 0
+    truth = asked.results[0]["features"]["zz_nearest"]
+    for aside in ("size 24, depth 12, bias 0.65", "Over the 23 bonds", "It is not 5", "seed 2916", "95 % sure"):
+        found = count(asked, f"{aside}: zz_nearest {truth:.4f}, {aside}")
+        assert (found.checked, found.contradicted) == (1, 0), aside
+    assert count(asked, "zz_nearest is 4").contradicted == 1

@@ -13,6 +13,7 @@ from pipeline.evaluate.graders.numeric import stated_value
 from pipeline.evaluate.graders.ordering import ranking, winner
 from pipeline.evaluate.graders.tools import tools
 from pipeline.evaluate.question import Question, definition_questions
+from pipeline.evaluate.reading import asserted
 
 RANKED = ["pseudorandom", "spt_cluster", "ising_symmetry_breaking", "trivial_product"]
 
@@ -56,6 +57,11 @@ RANKED = ["pseudorandom", "spt_cluster", "ising_symmetry_breaking", "trivial_pro
         ("A smaller entropy is seen in run A.", "B"),
         ("A larger than B.", "A"),
         ("A larger, B smaller.", "A"),
+        ("A (0.85) is larger than B (0.80).", "A"),
+        ("In run A, zz_nearest is larger.", "A"),
+        ("A exceeds B.", "A"),
+        ("I choose A.", "A"),
+        ("A ≤ B", "B"),
     ],
 )
 def test_pairs(answer: str, wanted: str | None) -> None:
@@ -72,11 +78,40 @@ def test_pairs(answer: str, wanted: str | None) -> None:
         "Among ising, spt, trivial and pseudorandom the ranking is pseudorandom > spt > ising > trivial.",
         "1. pseudorandom\n2. spt_cluster\n3. ising\n4. trivial_product",
         "pseudorandom, then spt, then ising, then trivial",
+        "trivial_product ≤ ising ≤ spt ≤ pseudorandom",
+        "pseudorandom, spt_cluster, ising_symmetry_breaking, trivial_product.",
+        "In descending order: pseudorandom, spt_cluster, ising and trivial.",
     ],
 )
 def test_rankings(answer: str) -> None:
     ranks = ranking(answer)
     assert sorted(ranks, key=ranks.__getitem__) == RANKED
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The four phase types are pseudorandom, spt_cluster, ising_symmetry_breaking and trivial_product.",
+        "Ben Lab knows pseudorandom, spt_cluster, ising_symmetry_breaking, trivial_product.",
+    ],
+)
+def test_a_list_without_an_order_ranks_nothing(answer: str) -> None:
+    assert ranking(answer) == {}
+
+
+def test_the_question_said_again_and_doubts_assert_nothing() -> None:
+    prompt = "Decide between A and B: whose zz_long is larger?\nA: spt_cluster, depth 4\nB: pseudorandom, depth 4"
+    for answer in (
+        prompt,
+        "Decide between A and B: whose zz_long is larger?",
+        "Whose is larger, is it B?",
+        "Either B is larger or A is larger; I cannot tell.",
+        "I don't know whether A is larger.",
+    ):
+        assert winner(asserted(prompt, answer)) is None, answer
+    assert winner(asserted(prompt, "Whose is larger? B is larger.")) == "B"
+    ranked = "Rank ising_symmetry_breaking, spt_cluster, trivial_product and pseudorandom by zz_long (depth 4)."
+    assert asserted(ranked, ranked) == ""
 
 
 def test_equal_ranks_in_a_rising_list() -> None:
@@ -128,6 +163,15 @@ def test_phases(answer: str, wanted: list[str]) -> None:
         ("zz_nearest grows with magnetization and is 0.62", 0.62),
         ("zz_nearest (unlike string_order) is 0.62", 0.62),
         ("0.60", 0.60),
+        ("zz_nearest is not zero.", None),
+        ("It is non-zero.", None),
+        ("string_order is 1.02.", None),
+        ("Zz_nearest = 0.65", 0.65),
+        ("Transverse 0.40, Zz_nearest 0.30", 0.30),
+        ("zz_nearest isn't 0.62", None),
+        ("zz_nearest never reaches 0.62", None),
+        ("zz_nearest is 0,44", 0.44),
+        ("zz_nearest is minus 0.44", -0.44),
     ],
 )
 def test_numbers(answer: str, wanted: float | None) -> None:
@@ -144,6 +188,9 @@ FALSE = {
     "spt_cluster": "spt_cluster has no string order, it is not hidden.",
     "ising_symmetry_breaking": "spins never align, zz_nearest is zero and the bias does nothing.",
     "magnetization": "mean X of the spins and independent of bias.",
+    "echo": "An echo goes forward and never back.",
+    "entropy": "high entropy means independent halves, low entropy entanglement",
+    "fingerprint": "A fingerprint consists of twelve features, not thirteen.",
 }
 TRUE = [
     ("maximize_tri", "Take ising_symmetry_breaking with bias=1.0 at depth 1"),
@@ -164,6 +211,10 @@ TRUE = [
     ("operator_spread", "How far a single-site Pauli operator spreads over the chain."),
     ("purity", "Purity is the percentage of runs in a cluster that belong to its most common phase."),
     ("pseudorandom", "random Clifford gates; from low entropy at depth 1 it scrambles"),
+    ("maximize_tri", "Run tri on ising_symmetry_breaking with bias 0.9 and depth 1."),
+    ("bias", "the probability with which a run starts with all spins up rather than down"),
+    ("string_order", "the expectation value of a string operator, near 1 in the SPT cluster phase"),
+    ("growth_exponent", "how drift grows with depth: the exponent of a power law"),
 ]
 
 
@@ -175,6 +226,18 @@ def _asked(term: str) -> Question:
 
 @pytest.mark.parametrize(("term", "answer"), FALSE.items())
 def test_false_definitions(term: str, answer: str) -> None:
+    assert not definitions(_asked(term), answer).right
+
+
+@pytest.mark.parametrize(
+    ("term", "answer"),
+    [
+        ("ising_symmetry_breaking", "Spins are anti-aligned; zz_nearest is low; magnetization ignores the bias"),
+        ("magnetization", "Magnetization is the average Z; it does not depend on the bias."),
+        ("maximize_tri", "Run tri on spt_cluster, not ising, with bias 1 and depth 30"),
+    ],
+)
+def test_denied_ideas_are_not_said(term: str, answer: str) -> None:
     assert not definitions(_asked(term), answer).right
 
 

@@ -1,0 +1,51 @@
+"""How graders read an answer: without the question said again, doubts, settings and numbers that it denies."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.data.numbers import NUMBER
+
+LINK = "is|of|at|about|be|will|value|around|roughly|approximately|near|comes|out|as|to|equals|should|would|close"
+"""Words that may stand between a feature's name and its number."""
+_PIECE = re.compile(r"((?<=[.;!?])\s+|\n+)")
+_DOUBT = re.compile(
+    r"\beither\b(?=.*\bor\b)|\bwhether\b|\b(?:cannot|can[’']t|could not|couldn[’']t) (?:tell|say|decide)\b"
+    r"|\b(?:do not|don[’']t) know\b|\b(?:not sure|unsure|unclear|hard to (?:say|tell))\b",
+    re.I,
+)
+_LEAST_WORDS = 3
+"""A shorter piece of the question ("depth 4") may stand in an answer of one's own."""
+_ITEM = re.compile(r"^\s*\d+[.)]\s+", re.M)
+_SETTING = re.compile(
+    r"\b(?:bias|depth|seed|(?:system[_ ])?size|chain length|sites|shots|n)\s*(?:=|:|of|is)?\s*"
+    r"[-−–]?\d+(?:\.\d+)?(?![\w.]*\d)",
+    re.I,
+)
+_COUNTED = re.compile(rf"{NUMBER.pattern}\s*(?:%|(?:percent|bonds|sites|qubits|layers|spins|steps)\b)", re.I)
+_DENIED = re.compile(rf"(?:\bnot|n[’']t|\bnever(?:\s+\w+)?)\s+{NUMBER.pattern}", re.I)
+_COMMA = re.compile(r"\b0,(?=\d)")
+_MINUS = re.compile(r"\bminus\s+(?=\d|\.\d)", re.I)
+
+
+def asserted(prompt: str, answer: str) -> str:
+    """The sentences that claim something: not the prompt's own, no questions, no doubts."""
+    asked = {_words(piece) for piece in _PIECE.split(prompt)}
+    return "".join(piece for piece in _PIECE.split(answer) if not _claims_nothing(piece, asked))
+
+
+def _claims_nothing(piece: str, asked: set[str]) -> bool:
+    said_again = _words(piece) in asked and len(piece.split()) >= _LEAST_WORDS
+    return said_again or piece.rstrip().endswith("?") or bool(_DOUBT.search(piece))
+
+
+def _words(text: str) -> str:
+    return " ".join(text.lower().split()).rstrip(".?!;: ")
+
+
+def values_alone(answer: str) -> str:
+    """The answer without list marks, settings, counts ("23 bonds", "95 %") and denied numbers; "0,4" as 0.4."""
+    answer = _MINUS.sub("-", _COMMA.sub("0.", answer))
+    for pattern in (_ITEM, _SETTING, _COUNTED, _DENIED):
+        answer = pattern.sub(" ", answer)
+    return answer
