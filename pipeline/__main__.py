@@ -6,11 +6,13 @@ Exit codes: 0 done, 1 failed, 2 bad parameters, 130 cancelled (SIGINT or SIGTERM
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FrameType
 
 from pipeline import jobs
@@ -45,8 +47,13 @@ class _Events:
         os.dup2(2, 1)
 
     def write(self, event: Event) -> None:
-        self._stream.write(to_line(event) + "\n")
-        self._stream.flush()
+        """A full disk costs no work: the line waits in the buffer and is tried again with the next one."""
+        try:
+            self._stream.write(to_line(event) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,7 +91,8 @@ def _crashed(events: _Events, name: str, error: Exception) -> int:
     """A fault of ours or of a library: the traceback goes to the log, one sentence to the person."""
     import traceback
 
-    traceback.print_exc(file=sys.stderr)
+    with suppress(OSError):  # the log may be on a full disk
+        traceback.print_exc(file=sys.stderr)
     text = " ".join(str(error).split())[:300]
     events.write(Failed(f"{name} stopped on {type(error).__name__}: {text} (job.log has the details)", "Crash"))
     return 1

@@ -44,10 +44,16 @@ def usage(lab: Lab) -> list[Part]:
 
 
 def removable(lab: Lab) -> list[Removable]:
-    """Checkpoints and model copies of finished runs, and temporary files that a kill left; nothing still in use."""
+    """Checkpoints and model copies of runs that are over, and temporary files that a kill left.
+
+    Nothing still in use, and no checkpoint that `train resume=yes` would go on from.
+    """
+    from pipeline.train.stage import resumable
+
     found = [Removable(path, size_of(path), "a write that was cut off") for path in _cut_off(lab)]
     for job in jobs.find(lab, 1000):
-        if job.state() in ("done", "failed", "cancelled"):
+        # A training that can go on is not over, whatever its last word was: "failed" is where a disk ran full.
+        if job.state() in ("done", "failed", "cancelled") and not resumable(job.folder):
             for path in sorted([*job.folder.glob("checkpoint*"), *job.folder.glob("checkpoints")]):
                 found.append(Removable(path, size_of(path), f"checkpoints of {job.kind}, which is {job.state()}"))
         if job.state() != "running":

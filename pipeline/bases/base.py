@@ -14,6 +14,8 @@ from pipeline.files import write_text_atomic
 from pipeline.lab import Lab
 
 _RECORD = "base.json"
+_SERVED = "served.json"
+"""The GGUF of a base whose own record is a folder of safetensors: training reads the one, llama.cpp the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +58,38 @@ def base_folder(lab: Lab, name: str) -> Path:
 
 
 def save_record(lab: Lab, base: Base) -> None:
-    """Writes base.json, the last step of a pull: without it a base is not here."""
-    folder = base_folder(lab, base.name)
+    """Writes base.json, the last step of a pull: without it a base is not here.
+
+    A GGUF and a folder of safetensors of one base stand beside each other: neither takes the other's place.
+    """
+    former = load_record(lab, base.name)
+    if former and former.kind != base.kind:
+        _write_record(lab, base if base.kind == "gguf" else former, _SERVED)
+        if base.kind == "gguf":
+            return
+    _write_record(lab, base, _RECORD)
+
+
+def _write_record(lab: Lab, base: Base, file: str) -> None:
     record = {**asdict(base), "path": lab.relative(base.path)}
-    write_text_atomic(folder / _RECORD, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    write_text_atomic(base_folder(lab, base.name) / file, text)
 
 
 def load_record(lab: Lab, name: str) -> Base | None:
     """The base as it was recorded, or None where it is not here or its file is gone or has another size."""
+    return _read_record(lab, name, _RECORD)
+
+
+def served_record(lab: Lab, name: str) -> Base | None:
+    """The base as llama.cpp loads it: its own record where that is a GGUF, else the GGUF beside it, else None."""
+    own = load_record(lab, name)
+    return own if own and own.kind == "gguf" else _read_record(lab, name, _SERVED)
+
+
+def _read_record(lab: Lab, name: str, file: str) -> Base | None:
     try:
-        record: dict[str, Any] = json.loads((base_folder(lab, name) / _RECORD).read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads((base_folder(lab, name) / file).read_text(encoding="utf-8"))
         base = Base(**{**record, "path": lab.root / record["path"]})
         whole = base.path.is_dir() if base.kind == "hf" else base.path.stat().st_size == base.size
     except (OSError, ValueError, TypeError, KeyError):
@@ -85,6 +109,18 @@ def locate(lab: Lab, name: str) -> Base:
     if find_entry(name) or name.startswith("ollama:") or ("/" in name and not is_path(name)):
         raise BaseError(f"the base {name} is not here: run `benlab pull {name}`")
     raise unknown(name)
+
+
+def locate_gguf(lab: Lab, name: str) -> Base:
+    """The base of that name as a GGUF file. Raises BaseError where it, or its GGUF, is not here."""
+    found = locate(lab, name)
+    if found.kind == "gguf":
+        return found
+    if served := served_record(lab, name):
+        return served
+    tag = found.entry.ollama_tag if found.entry else ""
+    how = f"`benlab pull ollama:{tag}` fetches it" if tag else "name a .gguf file of it with --base"
+    raise BaseError(f"the base {found.name} is a folder of safetensors and this needs its GGUF: {how}")
 
 
 def is_path(name: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from pipeline.bases import hub, wheel
-from pipeline.bases.base import Base, base_folder, is_path, load_record, save_record, unknown
+from pipeline.bases.base import Base, base_folder, is_path, load_record, save_record, served_record, unknown
 from pipeline.bases.catalogue import BaseEntry, find_entry
 from pipeline.bases.describe import describe_folder, describe_gguf
 from pipeline.bases.local import find_blob, register_ollama, register_path
@@ -21,7 +21,7 @@ _Pulling = Generator[Event, None, Base]
 
 def run(lab: Lab, params: PullParams) -> Generator[Event, None, None]:
     """Fetches the base where it is not here and whole. Raises BaseError, NetworkError, LabError or BadInput."""
-    base = None if params.force else load_record(lab, params.base)
+    base = None if params.force else _here(lab, params)
     if base and base.kind == "gguf" and sha256_of(base.path) != base.sha256:
         yield Note(f"{base.path.name} no longer has the sha256 it came with: fetching it again")
         base = None
@@ -41,6 +41,12 @@ def run(lab: Lab, params: PullParams) -> Generator[Event, None, None]:
             "fetched": fetched,
         }
     )
+
+
+def _here(lab: Lab, params: PullParams) -> Base | None:
+    """The base where it is here in the form that is asked for: Ollama serves GGUF, also beside a hub's folder."""
+    of_ollama = params.source == "ollama" or (params.source == "auto" and params.base.startswith("ollama:"))
+    return served_record(lab, params.base) if of_ollama else load_record(lab, params.base)
 
 
 def _pull(lab: Lab, params: PullParams) -> _Pulling:

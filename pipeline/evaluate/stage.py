@@ -12,9 +12,10 @@ from typing import Any
 
 import pipeline.evaluate.graders  # noqa: F401  (registers the graders)
 import simulator
-from pipeline.bases import locate
+from pipeline.bases import locate_gguf
 from pipeline.bases.base import Base
 from pipeline.chat import Message
+from pipeline.data.paths import clipped, given_path
 from pipeline.errors import BadInput, ExportError
 from pipeline.evaluate.answering import Asked, answers_of
 from pipeline.evaluate.asking import Means, Trained, make_questions, training_means
@@ -37,7 +38,7 @@ def run(lab: Lab, params: EvalParams) -> Iterator[Event]:
     started = time.monotonic()
     folder = current_run(lab, "eval")
     adapter = _adapter(lab, params, folder)
-    base = locate(lab, params.base or adapter.base)
+    base = locate_gguf(lab, params.base or adapter.base)
     yield Progress("eval", 0, None, "making questions")
     files_read = _data_files(lab, adapter)
     questions, left_out = make_questions(params, Trained.of(*files_read))
@@ -108,7 +109,7 @@ def _ask(
         for model in models
     ]
     total = len(questions) * len(models)
-    small = base.path.stat().st_size <= LARGEST_COPY
+    small = sum(files[model].gguf.stat().st_size for model in models) <= 2 * LARGEST_COPY
     with closing(answers_of(parts, parallel=params.parallel, together=small)) as texts:
         for model, place, text in texts:
             answers.append(judge(questions[place], model, text))
@@ -168,15 +169,18 @@ def _adapter(lab: Lab, params: EvalParams, folder: Path) -> _Adapter:
         version = registry.named(params.version)
         path = registry.adapter_path(version)
         return _Adapter(path, path, sha256_of(path), version.base, version.data_sha256)
-    path = Path(params.adapter).expanduser() if params.adapter else lab.adapter_dir
-    if path.is_file():
-        return _Adapter(path, path, sha256_of(path), params.base or "smollm2")
+    path = given_path(params.adapter) if params.adapter else lab.adapter_dir
+    try:
+        if path.is_file():
+            return _Adapter(path, path, sha256_of(path), params.base or "smollm2")
+    except OSError as error:
+        raise ExportError(f"{clipped(str(path))} cannot be read ({error.strerror}): give another --adapter") from error
     weights = path / "adapter_model.safetensors"
     if not weights.is_file():
         raise ExportError(f"there is no adapter at {path}: train first (`benlab train`), or give one with --adapter")
     from pipeline.export.adapter import convert_adapter
 
-    base = locate(lab, params.base or _base_of(path))
+    base = locate_gguf(lab, params.base or _base_of(path))
     out = folder / "eval-adapter.gguf"
     convert_adapter(path, base.path, out, base_sha256=base.sha256)
     return _Adapter(out, path, sha256_of(weights), base.name, str(_manifest(path).get("data_sha256", "")))

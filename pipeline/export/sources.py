@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def adapter_and_base(lab: Lab, adapter: str | None, base: str | None) -> tuple[Path, Base]:
     """The adapter's folder (the lab's newest unless named) and its base (the one it was trained on unless named).
 
-    Raises ExportError where either cannot be told or the base is no GGUF file; BaseError where it is not here.
+    Raises ExportError where either cannot be told; BaseError where the base, or its GGUF, is not here.
     """
-    from pipeline.bases import locate
+    from pipeline.bases import locate_gguf
 
     folder = Path(adapter).expanduser() if adapter else lab.adapter_dir
     if not folder.is_dir():
@@ -26,13 +26,7 @@ def adapter_and_base(lab: Lab, adapter: str | None, base: str | None) -> tuple[P
     name = base or trained_on(folder).get("name")
     if not name:
         raise ExportError(f"{folder} does not say which base it was trained on: name it with --base")
-    found = locate(lab, str(name))
-    if found.kind != "gguf":
-        raise ExportError(
-            f"the base {found.name} is a folder of safetensors and this needs its GGUF: name one with --base, such as "
-            f"--base ollama:{found.entry.ollama_tag if found.entry and found.entry.ollama_tag else 'TAG'}"
-        )
-    return folder, found
+    return folder, locate_gguf(lab, str(name))
 
 
 def trained_on(adapter: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How a running training is told to stop or to wait: a signal, and a file in its run folder.
 
 Cancel: SIGTERM or SIGINT to the job's process group. Pause: make `pause` in the run's folder; go on:
-remove it. Both are seen between two micro-batches, and a checkpoint is written first.
+remove it. A cancel is seen between two micro-batches, a pause between two steps, and a checkpoint is written first.
 """
 
 from __future__ import annotations

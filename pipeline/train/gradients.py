@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import torch
 from torch import nn
 
@@ -16,28 +14,40 @@ def add_up(job: Training, loss: nn.Module, batches: list[list[int]]) -> float | 
     """Adds up the gradients of one step; returns the mean loss an answer token, or None where memory ran out.
 
     The mean is over all answer tokens of the step, so that neither the micro-batch nor the number of
-    processes changes it. Raises Interrupted when cancelled.
+    processes changes it. Processes meet once, when all have their share: so all know where memory ran out on one of
+    them, or where one was cancelled, and none waits for gradients that never come. Raises Interrupted when cancelled.
     """
     world, rank = job.accelerator.num_processes, job.accelerator.process_index
     tokens = job.schedule.tokens
     answers = sum(tokens.samples[i].answer for batch in batches for i in batch)
     mine = batches[rank::world] or [batches[0]]
-    weight = 1.0 if batches[rank::world] else 0.0
-    parts = [part for numbers in mine for part in job.parts(tokens, numbers)]
+    weight = (1.0 if batches[rank::world] else 0.0) / answers
     total = torch.zeros((), dtype=torch.float64)
+    ran_out = False
     try:
-        for i, part in enumerate(parts):
+        for part in [part for numbers in mine for part in job.parts(tokens, numbers)]:
             if job.control.cancelled:
-                raise job.interrupted()
-            # Processes meet once a step, at the last part; they average gradients, so each share is multiplied.
-            with nullcontext() if i == len(parts) - 1 else job.accelerator.no_sync(loss):
-                value = loss(collate(tokens, part))
-                job.accelerator.backward(value * (weight * world / answers))
-            total += value.detach().double().cpu() * weight / answers
+                break
+            value = loss(collate(tokens, part))
+            job.accelerator.backward(value * weight)
+            total += value.detach().double().cpu() * weight
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
+        ran_out = True
+    if job.anywhere(job.control.cancelled):
+        raise job.interrupted()
+    if job.anywhere(ran_out):
         return None
-    if world > 1:
-        total = job.accelerator.reduce(total.to(job.accelerator.device), reduction="sum").cpu()
-    return float(total)
+    _sum_gradients(job)
+    return float(job.summed(total))
+
+
+def _sum_gradients(job: Training) -> None:
+    """Each adapter's gradient becomes the sum over all processes."""
+    if job.accelerator.num_processes == 1:
+        return
+    gradients = [parameter.grad for parameter in job.adapters.values() if parameter.grad is not None]
+    whole = job.summed(torch.cat([gradient.reshape(-1) for gradient in gradients]))
+    for gradient, part in zip(gradients, whole.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))

@@ -46,15 +46,23 @@ class Training:
         most, overhead = (1536, 64) if self.accelerator.device.type == "cpu" else (1 << 30, 4096)
         return pieces(tokens, numbers, self.state.micro, most, overhead)
 
+    def anywhere(self, flag: bool) -> bool:
+        """Whether the flag is up on any of the processes, which all have to ask."""
+        if self.accelerator.num_processes == 1:
+            return flag
+        return bool(self.summed(torch.tensor(float(flag))) > 0)
+
+    def summed(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The sum over all processes, which all have to ask; on the device that it came from."""
+        if self.accelerator.num_processes == 1:
+            return tensor
+        total: torch.Tensor = self.accelerator.reduce(tensor.to(self.accelerator.device), reduction="sum")
+        return total.to(tensor.device)
+
     def halve(self) -> Note:
-        """Halves the micro-batch after memory ran out. Raises TrainError at one sample."""
+        """Halves the micro-batch after memory ran out, on all processes at once. Raises TrainError at one sample."""
         free()
         size = self.state.micro
-        if self.accelerator.num_processes > 1:
-            raise TrainError(
-                f"memory ran out with {size} samples at a time on {self.accelerator.num_processes} devices at once: "
-                "lower --per-device-train-batch-size or --max-length"
-            )
         if size == 1:
             longest = max(len(sample.tokens) for sample in self.schedule.tokens.samples)
             raise TrainError(

@@ -28,13 +28,17 @@ def train(job: Training) -> Generator[Event, None, State]:
     recipe, schedule, main = job.schedule.recipe, job.schedule, job.accelerator.is_main_process
     optimizer = new_optimizer(job.adapters, recipe)
     yield from _resume(job, optimizer)
-    loss, state, clock = job.accelerator.prepare(job.loss), job.state, Clock(job.threads)
+    # Only placed and given its number format: the processes meet in gradients.py, all at one place.
+    loss = job.accelerator.prepare_model(job.loss, evaluation_mode=True)
+    state, clock = job.state, Clock(job.threads)
     heap = Heap()
     log = MetricsLog(job.run, state.step, job.tensorboard) if main else None
     if validation.is_pending(job):
         held_out = yield from validation.validate(job, loss)
+        values = {"loss": state.last_loss or 0.0, "validation_loss": held_out}
         if log:
-            log.write(state.step, {"loss": state.last_loss or 0.0, "validation_loss": held_out})
+            log.write(state.step, values)
+        yield Metric("train", state.step, values)
 
     for step, batches in schedule.steps(state.step):
         # 0. Stop where it no longer gets better, wait where somebody asks for it.
@@ -61,6 +65,9 @@ def train(job: Training) -> Generator[Event, None, State]:
                 yield from _save(job, optimizer)
                 clock.checkpointed()
             values["validation_loss"] = yield from validation.validate(job, loss)
+            if main:
+                yield from _save(job, optimizer)
+                clock.checkpointed()
         if log:
             log.write(state.step, values)
         yield Metric("train", state.step, values)
@@ -129,13 +136,13 @@ def _save_quietly(job: Training, optimizer: torch.optim.Optimizer) -> None:
 
 
 def _pause(job: Training, optimizer: torch.optim.Optimizer) -> Iterator[Event]:
-    """Waits while the pause file is there; what was learned is on the disk meanwhile."""
-    if not job.control.paused:
+    """Waits while the pause file is there; what was learned is on the disk meanwhile. Processes wait together."""
+    if not job.anywhere(job.control.paused):
         return
     _save_quietly(job, optimizer)
     yield Note(f"paused at step {job.state.step}")
     yield Progress("train", job.state.step, job.schedule.total_steps, "paused")
-    while job.control.paused and not job.control.cancelled:
+    while job.anywhere(job.control.paused) and not job.anywhere(job.control.cancelled):
         time.sleep(0.2)
     yield Note("going on" if not job.control.cancelled else "cancelled while paused")
 

@@ -35,7 +35,8 @@ class MetricsLog:
         with suppress(OSError):
             self._file.close()
         if self._board is not None:
-            self._board.close()
+            with suppress(OSError):
+                self._board.close()
 
     def _drop_after(self, step: int) -> None:
         """Takes away lines of steps that a resumed run does again, and half a line that a kill left."""

@@ -122,7 +122,7 @@ class TrainParams(BaseModel):
         description="all-linear, or the names of linear layers with commas between them",
         examples=["all-linear", "q_proj,v_proj"],
     )
-    max_steps: int | None = Field(default=None, ge=-1, description="end after so many steps; -1 is no limit")
+    max_steps: int | None = Field(default=None, ge=-1, description="end after so many steps; 0 or -1 is no limit")
     max_length: int | None = Field(default=None, ge=16, le=131072, description="longer samples are left out (tokens)")
     warmup_ratio: float | None = Field(default=None, ge=0, le=1, description="share of the steps with a rising rate")
     weight_decay: float | None = Field(default=None, ge=0, le=1, description="AdamW's decay of the adapter's weights")
@@ -155,8 +155,11 @@ class TrainParams(BaseModel):
 
     def settle(self) -> Recipe:
         """The recipe with this call's overrides. Raises BadInput for an unknown recipe."""
-        recipe = load_recipe(self.recipe_name)
         given = self.model_dump(exclude_none=True, include=set(Recipe.model_fields))
+        needed = {name for name, field in Recipe.model_fields.items() if field.default is not None}
+        if needed <= set(given):  # as a run's own settings: its recipe's file may have changed or gone since
+            return Recipe.model_validate(given)
+        recipe = load_recipe(self.recipe_name)
         return Recipe.model_validate({**recipe.model_dump(), **given})
 
 

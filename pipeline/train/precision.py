@@ -12,7 +12,7 @@ def choose(wanted: str, device: torch.device) -> tuple[torch.dtype, str]:
     if wanted != "auto":
         return (torch.bfloat16 if wanted == "bf16" else torch.float32), f"{wanted}, as asked for"
     if device.type == "cuda":
-        can = torch.cuda.is_bf16_supported()
+        can = torch.cuda.is_bf16_supported(including_emulation=False)
         return (torch.bfloat16, "bf16, the GPU has it") if can else (torch.float32, "fp32, the GPU has no bf16")
     if device.type != "cpu":
         return torch.float32, f"fp32 on {device.type}"

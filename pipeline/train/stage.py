@@ -9,10 +9,11 @@ import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 from pipeline import errors
 from pipeline.alone import only_one
-from pipeline.bases.base import locate
+from pipeline.bases.base import locate, served_record
 from pipeline.data.paths import given_path
 from pipeline.errors import BadInput, PipelineError, TrainError
 from pipeline.files import write_text_atomic
@@ -30,13 +31,14 @@ _SHOWN_BAD = 5
 
 def run(lab: Lab, params: TrainParams) -> Iterator[Event]:
     """Trains; the last event is the Result. Raises the pipeline's errors."""
-    folder, params = _resumed(lab, params) if params.resume else (current_run(lab, "train"), params)
+    goes_on = params.resume or params.resume_run is not None
+    folder, params = _resumed(lab, params) if goes_on else (current_run(lab, "train"), params)
     recipe = params.settle()
     busy = f"{folder.name} is being trained at this moment: wait for it, or cancel that job first"
     with only_one(folder / ".train.lock", busy):
         yield from _check(lab, folder, params, recipe)
         if not params.resume:
-            write_text_atomic(folder / _SETTINGS, params.model_dump_json(exclude_unset=True))
+            write_text_atomic(folder / _SETTINGS, json.dumps(_settled(params, recipe)))
         set_pause(folder, False)  # what a cancelled run left
         yield from _trained(lab, folder, params, recipe)
 
@@ -45,7 +47,7 @@ def _trained(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> Ite
     """The worker's events; a worker that the kernel killed for memory is started once more."""
     code = yield from _worker(lab, folder, params, 0)
     if code == -signal.SIGKILL:
-        half = max(1, recipe.per_device_train_batch_size // 2)
+        half = max(1, _micro(folder, recipe) // 2)
         yield Note(
             f"the training was killed, most likely for lack of memory: going on once with {half} samples at a time"
         )
@@ -59,10 +61,32 @@ def _trained(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> Ite
         raise TrainError(f"the training ended with code {code}: runs/{folder.name}/job.log has the reason")
 
 
+def _settled(params: TrainParams, recipe: Recipe) -> dict[str, Any]:
+    """What the run is made with, in values and whole paths: recipes change, and so does the working folder."""
+    given = params.model_dump(mode="json", exclude_unset=True)
+    for name in ("data", "out"):
+        if path := getattr(params, name):
+            given[name] = str(given_path(path).absolute())
+    return {**recipe.model_dump(mode="json", exclude_none=True), **given, "recipe": params.recipe_name}
+
+
+def _micro(folder: Path, recipe: Recipe) -> int:
+    """The micro-batch of the run's last checkpoint, which may be halved already; else the recipe's batch."""
+    try:
+        state = json.loads((folder / "checkpoint" / "state.json").read_text(encoding="utf-8"))
+        return int(state["micro"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return recipe.per_device_train_batch_size
+
+
 def _check(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> Iterator[Event]:
     """What can be known without loading a model: base, data and target. The lab's own adapter may be replaced
     (its run keeps a copy), anything else may not. Raises the pipeline's errors."""
-    locate(lab, params.base or recipe.base)
+    base = locate(lab, params.base or recipe.base)
+    if base.kind != "gguf" and served_record(lab, base.name) is None:
+        tag = base.entry.ollama_tag if base.entry else ""
+        how = f"`benlab pull ollama:{tag}`" if tag else "a .gguf file of it, named with --base"
+        yield Note(f"{base.name} is trained from safetensors; export, install and eval will need its GGUF: {how}")
     _, bad = read_with_bad(given_path(params.data) if params.data else lab.data)
     for line in bad[:_SHOWN_BAD]:
         yield Note(f"left out: {line}")
@@ -118,6 +142,11 @@ def _resumed(lab: Lab, params: TrainParams) -> tuple[Path, TrainParams]:
         if resumable(folder):
             former = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
             given = params.model_dump(exclude_unset=True, exclude={"resume_run"})
+            if given.get("recipe") not in (None, former.get("recipe")):
+                raise BadInput(
+                    f"recipe is {given['recipe']!r}, and {folder.name} goes on with its own, {former.get('recipe')!r}: "
+                    "leave recipe out, or start anew without resume"
+                )
             return folder, TrainParams.model_validate({**former, **given, "resume": True})
     what = f"the run {wanted}" if wanted else f"no training in {lab.runs}"
     raise BadInput(f"{what} has a checkpoint to go on from: start it with `benlab train`")
@@ -126,7 +155,9 @@ def _resumed(lab: Lab, params: TrainParams) -> tuple[Path, TrainParams]:
 def resumable(folder: Path) -> bool:
     """Whether a run's folder holds a training that has not ended, with a checkpoint and its settings."""
     ended = (folder / "adapter").exists()
-    return not ended and (folder / "checkpoint" / "state.json").is_file() and (folder / _SETTINGS).is_file()
+    # A kill between two renames leaves the checkpoint under its second name; the run itself puts it back.
+    kept = any((folder / name / "state.json").is_file() for name in ("checkpoint", ".checkpoint.former"))
+    return not ended and kept and (folder / _SETTINGS).is_file()
 
 
 def _event(line: bytes) -> Event | None:

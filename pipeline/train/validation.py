@@ -42,13 +42,15 @@ def validate(job: Training, loss: nn.Module) -> Generator[Event, None, float]:
         raise job.not_a_number(state.step - 1)
     state.validations.append((state.step, value))
     if state.best_loss is None or value < state.best_loss:
-        state.bad_validations = 0
+        state.bad_validations, lost = 0, False
         try:
             if job.accelerator.is_main_process:
                 checkpoint.snapshot(job.adapters, _best(job))
-            state.best_loss, state.best_step = value, state.step
         except LabError as error:
+            lost = True
             yield Note(f"the best adapter so far could not be kept, the one before it stays: {error}")
+        if not job.anywhere(lost):
+            state.best_loss, state.best_step = value, state.step
     else:
         state.bad_validations += 1
     best = "" if state.best_loss is None else f", the best is {state.best_loss:.4f}"
@@ -68,20 +70,23 @@ def _best(job: Training) -> Path:
 
 
 def _held_out_loss(job: Training, loss: nn.Module) -> float | None:
-    """Mean loss an answer token on the validation samples; None where memory ran out."""
+    """Mean loss an answer token on the validation samples, which processes share; None where memory ran out."""
     assert job.validation is not None
-    total = 0.0
+    world, rank = job.accelerator.num_processes, job.accelerator.process_index
+    total, ran_out = torch.zeros((), dtype=torch.float64), False
     loss.eval()
     try:
         with torch.no_grad():
-            for part in job.parts(job.validation, list(range(len(job.validation.samples)))):
+            for part in job.parts(job.validation, list(range(len(job.validation.samples))))[rank::world]:
                 if job.control.cancelled:
-                    raise job.interrupted()
+                    break
                 total += float(loss(collate(job.validation, part)))
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        return None
+        ran_out = True
     finally:
         loss.train()
-    return total / job.validation.answer_tokens
+    if job.anywhere(job.control.cancelled):
+        raise job.interrupted()
+    return None if job.anywhere(ran_out) else float(job.summed(total)) / job.validation.answer_tokens

@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, NoReturn
 
 from pipeline.errors import PipelineError
 from pipeline.lab import Lab
@@ -19,6 +21,9 @@ from pipeline.train.control import Control
 from pipeline.train.params import TrainParams
 from simulator.errors import SimulatorError
 from simulator.events import Event, Failed, to_line
+
+_PR_SET_PDEATHSIG = 1
+"""linux/prctl.h: the signal that this process gets where its parent dies."""
 
 
 def main() -> int:
@@ -39,6 +44,10 @@ def main() -> int:
     control.listen()
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # what libraries print goes to the log
+    if "RANK" in os.environ:
+        _end_with_launcher()
+    elif (gpus := _gpus()) > 1:
+        _once_a_gpu(gpus, stream)
     try:
         for event in _events(Lab(Path(options.lab)), Path(options.folder), params, control, options.micro):
             if os.environ.get("RANK", "0") == "0":
@@ -50,17 +59,28 @@ def main() -> int:
 
 
 def _events(lab: Lab, run: Path, params: TrainParams, control: Control, micro: int) -> Iterator[Event]:
-    import torch
-
-    if "RANK" not in os.environ and torch.cuda.device_count() > 1:
-        _once_a_gpu(torch.cuda.device_count())
     from pipeline.train.run import run_training
 
     yield from run_training(lab, run, params, control, micro)
 
 
-def _once_a_gpu(count: int) -> None:
-    """Replaces this process by torch's launcher, which starts it once a GPU."""
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _end_with_launcher() -> None:
+    """The launcher starts each process in a session of its own, which a kill of the job's group does not reach."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _once_a_gpu(count: int, stream: IO[str]) -> NoReturn:
+    """Replaces this process by torch's launcher, which starts it once a GPU. Their events go where ours went."""
+    os.dup2(stream.fileno(), 1)
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
     os.execv(sys.executable, [sys.executable, *launcher, "-m", "pipeline.train.worker", *sys.argv[1:]])  # noqa: S606
 

@@ -152,6 +152,22 @@ def test_disk_use_adds_up_and_only_what_is_spare_goes(lab):
     assert not stale.exists()
 
 
+@pytest.mark.parametrize("last", ["failed", "cancelled"])
+def test_a_checkpoint_that_a_training_can_go_on_from_is_not_spare(lab, last):
+    """A full disk ends a training as failed, and `disk` is where its error sends people."""
+    run = lab.new_run("train")
+    record = {"id": run.name, "kind": "train", "params": {}, "pid": 2**22 - 1, "born": 1.0, "started": time.time()}
+    (run / "job.json").write_text(json.dumps(record))
+    kind = "Interrupted" if last == "cancelled" else "LabError"
+    (run / "events.jsonl").write_text(json.dumps({"event": "failed", "error": "x", "kind": kind}) + "\n")
+    (run / "train.json").write_text("{}")
+    (run / "checkpoint").mkdir()
+    (run / "checkpoint" / "state.json").write_text("{}")
+    assert disk.clean(lab) == 0 and (run / "checkpoint" / "state.json").exists()
+    (run / "adapter").mkdir()
+    assert disk.clean(lab) == 2 and not (run / "checkpoint").exists()
+
+
 def test_what_a_killed_evaluation_leaves_behind_may_go(lab):
     run = lab.new_run("eval")
     record = {"id": run.name, "kind": "eval", "params": {}, "pid": 2**22 - 1, "born": 1.0, "started": time.time()}

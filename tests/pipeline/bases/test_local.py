@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.bases import Base, locate
+from pipeline.bases import Base, locate, locate_gguf
+from pipeline.bases.base import save_record
 from pipeline.bases.local import checked_blob
 from pipeline.bases.params import PullParams
 from pipeline.bases.pull import run
@@ -29,6 +31,26 @@ def models(tmp_path: Path, base: Base, monkeypatch: pytest.MonkeyPatch) -> Path:
     layer = {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{base.sha256}"}
     manifest.write_text(json.dumps({"layers": [layer]}))
     return folder
+
+
+def test_a_hub_s_folder_and_its_gguf_stand_beside_each_other(lab: Lab, base: Base, tmp_path: Path) -> None:
+    """Training reads the safetensors; export, install and eval read what Ollama serves of the same base."""
+    folder = tmp_path / "phi"
+    folder.mkdir()
+    hub = replace(base, name="phi-2", path=folder, kind="hf")
+    gguf = replace(base, name="phi-2")
+    save_record(lab, hub)
+    with pytest.raises(BaseError, match="this needs its GGUF: `benlab pull ollama:phi` fetches it"):
+        locate_gguf(lab, "microsoft/phi-2")
+    save_record(lab, gguf)
+    assert locate(lab, "phi-2").kind == "hf"
+    for name in ("phi-2", "ollama:phi", "microsoft/phi-2"):
+        assert locate_gguf(lab, name).path == base.path
+    assert last_result(run(lab, PullParams(base="ollama:phi")))["kind"] == "gguf"
+    other = Lab.at(tmp_path / "other")
+    save_record(other, gguf)
+    save_record(other, hub)
+    assert locate(other, "phi-2").kind == "hf" and locate_gguf(other, "phi-2").kind == "gguf"
 
 
 def test_a_blob_that_points_elsewhere_is_refused(lab: Lab, models: Path) -> None:

@@ -16,30 +16,53 @@ from pipeline.lab import Lab
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def losses(lab: Lab, base: Path, processes: int, accumulation: int) -> list[float]:
-    """The curve of five steps in so many processes, started as the worker starts itself for several GPUs."""
-    folder = lab.root / f"run-{processes}"
+PARAMS = {
+    "recipe": "smollm2-quick",
+    "precision": "fp32",
+    "threads": 1,
+    "per_device_train_batch_size": 2,
+    "max_steps": 5,
+}
+LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+WORKER = ["-m", "pipeline.train.worker"]
+
+
+def train(start: list[str], lab: Lab, base: Path, name: str, **more: object) -> tuple[list[float], str]:
+    """The curve of five steps, started as `start` says, and what the worker wrote on its stdout."""
+    folder = lab.root / name
     folder.mkdir()
-    params = {
-        "recipe": "smollm2-quick",
-        "base": str(base),
-        "precision": "fp32",
-        "threads": 1,
-        "per_device_train_batch_size": 2,
-        "gradient_accumulation_steps": accumulation,
-        "max_steps": 5,
-    }
-    start = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
-    command = [sys.executable, *start, "-m", "pipeline.train.worker", "--lab", str(lab.root)]
-    command += ["--folder", str(folder), "--params", json.dumps(params)]
+    params = json.dumps({**PARAMS, "base": str(base), **more})
+    command = [sys.executable, *start, "--lab", str(lab.root), "--folder", str(folder), "--params", params]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
-    return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300, text=True)
+    curve = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in curve], done.stdout
 
 
-def test_two_processes_equal_twice_the_accumulation(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
-    base = tiny_files("llama", "gguf")
-    alone, together = losses(data_lab, base, 1, 2), losses(data_lab, base, 2, 1)
+@pytest.fixture(scope="module")
+def base(tiny_files: Callable[[str, str], Path]) -> Path:
+    return tiny_files("llama", "gguf")
+
+
+def test_two_processes_equal_twice_the_accumulation(data_lab: Lab, base: Path) -> None:
+    alone, _ = train(WORKER, data_lab, base, "alone", gradient_accumulation_steps=2)
+    together, _ = train([*LAUNCHER, *WORKER], data_lab, base, "together", gradient_accumulation_steps=1)
     assert len(alone) == 5
     assert together == pytest.approx(alone, rel=1e-5)
     assert (data_lab.adapter_dir / "adapter_model.safetensors").is_file()
+
+
+def test_memory_that_runs_out_in_one_process_halves_all(data_lab: Lab, base: Path) -> None:
+    start = [*LAUNCHER, str(Path(__file__).with_name("scarce_rank.py"))]
+    plenty, _ = train([*LAUNCHER, *WORKER], data_lab, base, "plenty", gradient_accumulation_steps=1)
+    scarce, said = train(start, data_lab, base, "scarce", gradient_accumulation_steps=1)
+    assert "memory ran out with 2 samples at a time: going on with 1" in said
+    assert scarce == pytest.approx(plenty, rel=1e-5)
+
+
+def test_the_events_of_several_gpus_reach_the_stage(data_lab: Lab, base: Path) -> None:
+    """The worker replaces itself by the launcher, and its events still go where they went."""
+    two = "import sys, torch; torch.cuda.device_count = lambda: 2; from pipeline.train import worker; worker.main()"
+    _, said = train(["-c", two], data_lab, base, "gpus", gradient_accumulation_steps=1)
+    events = [json.loads(line) for line in said.splitlines()]
+    assert events[-1]["event"] == "result" and sum(event["event"] == "metric" for event in events) >= 5

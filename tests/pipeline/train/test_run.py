@@ -138,7 +138,26 @@ def test_resume_needs_nothing_but_the_word(data_lab: Lab, train: Callable[..., I
         list(run(data_lab, TrainParams(resume=True, learning_rate=0.02)))
     assert (only_run(data_lab) / "train.json").read_text() == settings
     assert max(losses(list(run(data_lab, TrainParams(resume=True))))) == 12
-    assert "learning_rate" in settings and "lora_r" not in settings
+    assert json.loads(settings)["lora_r"] == 16
+
+
+def test_a_run_goes_on_with_its_recipe_as_it_was(
+    data_lab: Lab, train: Callable[..., Iterator[Event]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file was edited for the next experiment, and the console was started elsewhere."""
+    (tmp_path / "mine.toml").write_text("lora_r = 8\nmax_length = 512\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    work = train(recipe="mine.toml", max_steps=12)
+    next(event for event in work if isinstance(event, Metric) and event.step == 2)
+    work.close()
+    (tmp_path / "mine.toml").write_text("lora_r = 4\n", encoding="utf-8")
+    monkeypatch.chdir("/")
+    with pytest.raises(BadInput, match=r"goes on with its own, 'mine\.toml'"):
+        list(run(data_lab, TrainParams(resume=True, recipe="guide")))
+    end = list(run(data_lab, TrainParams(resume_run=only_run(data_lab).name)))[-1]
+    assert isinstance(end, Result) and end.value["steps"] == 12
+    manifest = json.loads((data_lab.adapter_dir / "manifest.json").read_text())
+    assert manifest["recipe"]["lora_r"] == 8
 
 
 def test_a_resumed_run_pauses_by_its_job_s_folder_too(
