@@ -30,8 +30,9 @@ def overview(*, slash: bool) -> str:
 
 def command_help(command: Command, words: Sequence[str], *, slash: bool) -> str:
     """One command: what it does, its parameters with bounds and defaults, examples. Raises BadArgument."""
-    mark = "/" if slash else "benlab "
-    lines = [f"{mark}{command.name}: {command.summary}"]
+    only = {"console": " (in the console only)", "headless": " (in a shell only)"}.get(command.where, "")
+    mark = "/" if command.where == "console" or (slash and not only) else "benlab "
+    lines = [f"{mark}{command.name}: {command.summary}{only}"]
     if command.variants is None:
         lines += _fields(command.params, slash)
     else:
@@ -66,6 +67,8 @@ def bounds(field: FieldInfo) -> str:
     above = next((f"above {value}" for item in field.metadata if (value := getattr(item, "gt", None)) is not None), "")
     if low and high:
         return f"{low} to {high}"
+    if above and high:
+        return f"{above}, at most {high}"
     return above or (f"at least {low}" if low else f"at most {high}" if high else "")
 
 
@@ -76,6 +79,8 @@ def default_of(field: FieldInfo) -> str:
     value: Any = field.get_default(call_default_factory=True)
     if value is PydanticUndefined or value is None or value in ([], ""):
         return ""
+    if isinstance(value, list | tuple):
+        return f"default {','.join(map(str, value))}"
     return f"default {'yes' if value else 'no'}" if isinstance(value, bool) else f"default {value}"
 
 

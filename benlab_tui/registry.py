@@ -81,6 +81,9 @@ def find(name: str, where: Where) -> Command:
     known = {key: value for key, value in commands().items() if value.where in ("both", where)}
     if name in known:
         return known[name]
+    if name in commands():
+        how = f"type /{name} in `benlab`" if where == "headless" else f"run `benlab {name}` in a shell"
+        raise UnknownCommand(f"{name!r} is a command of the {'console' if where == 'headless' else 'shell'}: {how}")
     shown = name if len(name) <= 40 else name[:40] + "…"
     near = difflib.get_close_matches(name[:40], known, n=1)
     mark = "/" if where == "console" else "benlab "

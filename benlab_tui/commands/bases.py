@@ -20,4 +20,6 @@ async def bases(context: Context, params: object) -> Value:
 
 def _line(row: dict[str, Any]) -> str:
     size = f"{row['size'] / 1e6:,.0f} MB" if row["size"] else "?"
-    return f"{'●' if row['here'] else ' '} {row['name']:<18}{size:>10}  {row['licence']:<28}{', '.join(row['sources'])}"
+    gated = " (licence to accept on the hub, and HF_TOKEN)" if row["gated"] and not row["here"] else ""
+    start = f"{'●' if row['here'] else ' '} {row['name']:<18}{size:>10}  {row['licence']:<28}"
+    return f"{start}{', '.join(row['sources'])}{gated}"

@@ -39,6 +39,8 @@ async def show_help(context: Context, params: HelpParams) -> Value:
     known = commands()
     if words[0] in known:
         return {"text": command_help(known[words[0]], words[1:], slash=slash)}
+    if (kinds := known["experiment"].variants) and words[0] in kinds():
+        return {"text": command_help(known["experiment"], words, slash=slash)}
     if text := TOPICS.get(" ".join(words).lower()):
         return {"text": as_slash(text) if slash else text}
     from pipeline.data.glossary import lookup
@@ -47,5 +49,5 @@ async def show_help(context: Context, params: HelpParams) -> Value:
     try:
         entry = lookup(" ".join(words))
     except BadInput as error:
-        raise BadArgument(f"{' '.join(words)[:60]!r} is no command either: {error}") from error
+        raise BadArgument(f"{' '.join(words)[:60]!r} is no command, and {error}") from error
     return {"text": entry.text if entry.text.lower().startswith(entry.term.lower()) else f"{entry.term}: {entry.text}"}

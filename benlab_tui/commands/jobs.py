@@ -13,6 +13,7 @@ from pipeline import jobs as job_list
 from simulator.events import Event, Failed, Note, Result
 
 _LOG_BYTES = 4000
+_SEARCHED = 1000
 
 
 class JobsParams(BaseModel):
@@ -43,6 +44,9 @@ async def jobs(context: Context, params: JobsParams) -> Value:
 def _one(context: Context, name: str) -> Value:
     """State, notes, and the last lines of the log."""
     job = job_list.load(context.lab.runs / name) if Path(name).name == name else None
+    if job is None:  # the end of one job's id will do
+        ends = [other for other in job_list.find(context.lab, _SEARCHED) if other.id.endswith(name)]
+        job = ends[0] if len(ends) == 1 else None
     if job is None:
         raise BadArgument(f"no job named {name!r}: `jobs` lists them")
     events = job_list.read_events(job.events_path)

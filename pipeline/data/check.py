@@ -12,12 +12,12 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import simulator
 from pipeline.data.claims import Claim, Run, runs_of, verify
 from pipeline.data.line import Sample
 from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
 from pipeline.data.params import CheckParams
 from pipeline.data.paths import given_path
+from pipeline.data.prompts import filled, strange_in_prompt, strange_values
 from pipeline.data.reader import BadLine, read_lines
 from pipeline.data.regions import PHASES
 from pipeline.data.source import InProcess
@@ -34,12 +34,6 @@ CHUNK = 200
 """Lines whose runs are done together."""
 LARGEST = 1e300
 """The largest number that a claim may state: a float holds it, and so its difference to another."""
-_SETTING = re.compile(
-    r"\b(?P<name>system_size|base_depth|depth|bias|seed|shots|delta|num_per_phase|k)(?:\s*[=:]\s*|\s+(?:of\s+)?)"
-    r"(?P<value>\d+(?:\.\d+)?)(?![\d/]|\.\d)",
-    re.IGNORECASE,
-)
-SAME = 1e-9
 _PHASE = f"(?:{'|'.join(PHASES)})"
 _ADVICE = re.compile(rf"\b(?:use|try|compare it with)\s+{_PHASE}(?:(?:,| or| and)+\s+{_PHASE})*\b", re.IGNORECASE)
 """What to run next: it names phase types and says nothing of a run."""
@@ -114,16 +108,23 @@ def check_samples(samples: list[tuple[int, Sample]]) -> list[Failure]:
         if claims:
             failures += [Failure(number, "number", text, "no claim covers it") for text in uncovered(sample)]
             failures += [Failure(number, "phase", text, "no claim is about it") for text in stray_phases(sample)]
-            failures += [
-                Failure(number, "prompt", text, "no run of the claims has it") for text in strange_settings(sample)
-            ]
             shaped = [claim for claim in claims if not _shape(claim)]
+            failures += [
+                Failure(number, "prompt", text, "nothing that the claims are about has it")
+                for text in strange_in_prompt(sample.prompt, shaped)
+            ]
             failures += [
                 Failure(number, str(claim["quantity"]), str(claim["text"]), clip(f"the output says {said!r}"))
                 for claim in shaped
                 if (said := _said(sample.output, claim)) is not None
             ]
     results = _results([run for _, _, runs in todo for run in runs])
+    keys: dict[int, set[str]] = {number: set() for number, _ in samples}
+    for number, _, runs in todo:
+        keys[number].update(run.key for run in runs)
+    for number, sample in samples:
+        wrong = strange_values(sample.prompt, [results[key] for key in keys[number]])
+        failures += [Failure(number, "prompt", text, found) for text, found in wrong]
     for number, claim, runs in todo:
         found = _judge(claim, [results[run.key] for run in runs])
         if found is not None:
@@ -151,39 +152,6 @@ def stray_phases(sample: Sample) -> list[str]:
     known = " ".join([*texts, *(str(run.params) for claim in claims for run in runs_of(claim))])
     said = _ADVICE.sub("", sample.output).lower()
     return [phase for phase in PHASES if re.search(rf"\b{phase}\b", said) and phase not in known]
-
-
-def strange_settings(sample: Sample) -> list[str]:
-    """The settings that the prompt of a line about runs names (`depth 16`) and that none of its claims' runs has."""
-    runs = [run for claim in sample.meta.get("claims", []) if not _shape(claim) for run in runs_of(claim)]
-    if not runs:
-        return []
-    had = [_settings(run) for run in runs]
-    return [
-        match.group()
-        for match in _SETTING.finditer(sample.prompt)
-        if not any(
-            abs(value - float(match["value"])) < SAME for one in had for value in one.get(match["name"].lower(), [])
-        )
-        and any(match["name"].lower() in one for one in had)
-    ]
-
-
-def _filled(run: Run) -> dict[str, Any]:
-    """Every parameter as the simulator reads it (a number may be given as text), {} where it refuses them."""
-    try:
-        return simulator.validate(simulator.EXPERIMENTS[run.experiment].params, run.params).model_dump()
-    except SimulatorError:
-        return {}
-
-
-def _settings(run: Run) -> dict[str, list[float]]:
-    """The numbers that may be said of a run, by the setting's name; a replay has a depth for each factor."""
-    values = _filled(run)
-    found = {name: [float(value)] for name, value in values.items() if isinstance(value, int | float)}
-    if "depth_factors" in values:
-        found["depth"] = [float(values["base_depth"] * factor) for factor in values["depth_factors"]]
-    return found
 
 
 def _span(claim: Claim) -> tuple[int, int] | None:
@@ -258,7 +226,7 @@ def _shape(claim: object) -> str | None:
 
 def _work(run: Run) -> int:
     """About how much a run is: sites times layers times circuits; 0 where the simulator refuses it."""
-    values = _filled(run)
+    values = filled(run)
     if not values:
         return 0
     layers = values["base_depth"] * max(values["depth_factors"]) if "depth_factors" in values else values["depth"]

@@ -74,10 +74,11 @@ def judge(lab: Lab, message_id: int | Literal["last"], verdict: str, correction:
         raise BadInput(
             "correct needs the better answer as text: give it" if not correction else f"{verdict} takes no correction"
         )
-    if len(correction) > LONGEST:
-        raise BadInput(f"the correction has {len(correction)} characters, above the largest, {LONGEST}: shorten it")
     prompt, between, answer = _turn(lab.database, message_id)
     message_id = answer.id
+    length = len(prompt.content) + len(correction or answer.content)
+    if verdict != "reject" and length > LONGEST:
+        raise BadInput(f"question and answer have {length} characters, above the largest, {LONGEST}: shorten them")
     if verdict == "accept" and answer.meta.get("partial"):
         raise BadInput(f"the answer {message_id} was cut off: correct it, or ask again and accept the whole one")
     model = str(answer.meta.get("model") or answer.meta.get("engine") or "")
@@ -153,7 +154,7 @@ def _turn(database: Path, message_id: int | Literal["last"]) -> tuple[Message, l
         chats.close()
     if not messages or messages[-1].role != "assistant" or not messages[-1].content.strip():
         if message_id == "last":
-            raise BadInput("this lab's chats have no answer yet: ask something first")
+            raise BadInput("this lab's chats have no answer yet: chat in the console first, since `ask` stores nothing")
         raise BadInput(f"message {message_id} is not an answer of this lab's chats: give the number of one, or last")
     for place in reversed(range(len(messages) - 1)):
         if messages[place].role == "user" and messages[place].content.strip():

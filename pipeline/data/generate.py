@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -25,6 +27,7 @@ from pipeline.data.samples import Keep, first_runs, make
 from pipeline.data.source import SLOW, InProcess, OverApi, Source
 from pipeline.data.writer import read_manifest, write_dataset
 from pipeline.errors import BadInput, DataError
+from pipeline.files import replacing
 from pipeline.lab import Lab
 from simulator.events import Event, Note, Progress, Result
 
@@ -63,11 +66,10 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
 def _run(lab: Lab, params: GenerateParams, wanted: dict[str, int], out: Path) -> Iterator[Event]:
     started = time.monotonic()
     _refuse_own_output(params.mix, out)
-    if params.out:
-        _refuse_strangers(out)
+    _refuse_strangers(out)
     parts = _Parts()
     if out.is_file() and not params.append:
-        yield _made_anew(out)
+        yield from _made_anew(out)
     kept = _keep(out, parts, _prompts_judged(lab) if params.feedback else {}) if params.append else 0
     yield from _own_lines(lab, params, parts)
     source: Source = OverApi(params.api, os.environ.get("BENLAB_API_TOKEN")) if params.api else InProcess()
@@ -106,14 +108,21 @@ def _run(lab: Lab, params: GenerateParams, wanted: dict[str, int], out: Path) ->
     )
 
 
-def _made_anew(out: Path) -> Note:
-    """What is lost by writing the file anew. Raises DataError where it cannot be read."""
+def _made_anew(out: Path) -> Iterator[Event]:
+    """Says what goes; a file with mixed-in lines is kept beside the new one. Raises DataError or LabError."""
+    lines = own = 0
     try:
-        with out.open("rb") as former:
-            lines = sum(1 for _ in former)
+        for _, line in read_lines(out):
+            lines += 1
+            own += isinstance(line, Sample) and "source" in line.meta
     except OSError as error:
         raise DataError(f"{out} is there and cannot be read ({error.strerror}): give another --out") from error
-    return Note(f"{out.name} is made anew, {lines} former lines go; append=yes would keep them")
+    kept = out.with_name(f"{out.stem}.former{out.suffix}")
+    where = f"they are kept in {kept.name}, since {own} were mixed in; " if own else ""
+    if own:
+        with replacing(kept) as temporary:
+            shutil.copyfile(out, temporary)
+    yield Note(f"{out.name} is made anew, {lines} former lines go; {where}append=yes would keep them")
 
 
 def _former(manifest: dict[str, Any]) -> list[dict[str, Any]]:
@@ -144,7 +153,8 @@ def _refuse_strangers(out: Path) -> None:
     _, line = next(read_lines(out), (0, None)) if out.is_file() else (0, None)
     if line is not None and not (isinstance(line, Sample) and line.meta.get("split") == TRAIN.name):
         raise BadInput(
-            f"{clipped(str(out))} is there and not of this lab's making: mix it in (--mix), and give --out another name"
+            f"{clipped(str(out))} is there and not of this lab's making: give --out another name, or move it to one "
+            "and mix it in (--mix)"
         )
     held, manifest = validation_path(out), manifest_path(out)
     # The manifest is written last: a validation file without one may be of a call that was killed.
@@ -201,7 +211,9 @@ def _own_lines(lab: Lab, params: GenerateParams, parts: _Parts) -> Iterator[Even
         parts.bad += bad
         taken = [_owned(sample, name) for sample in good if parts.seen.take(sample)]
         parts.train += taken
-        yield Note(f"{name}: {len(taken)} lines mixed in")
+        known = len(good) - len(taken)
+        rest = f"; {known} kept out, whose question the data answers already" if known else ""
+        yield Note(f"{name}: {len(taken)} lines mixed in{rest}")
         if longer := sum("left_out" in sample.meta for sample in taken):
             yield Note(
                 f"{name}: {longer} chats hold more than one question and answer; of each the last pair was taken"
@@ -224,8 +236,11 @@ def _generate(wanted: dict[str, int], seed: int, source: Source, parts: _Parts, 
     kinds = {kind: count for kind, count in wanted.items() if kind != "validation" and count}
     total, done = sum(wanted.values()), 0
     held = _validation_counts(kinds, wanted["validation"])
+    # What an append finds there may be of this very seed: it goes on behind that.
+    there = [*parts.train, *parts.validation]
+    former = Counter((str(sample.meta.get("kind")), str(sample.meta.get("split"))) for sample in there)
     slow = [
-        first_runs(SLOW, plan[SLOW], seed, region)
+        first_runs(SLOW, plan[SLOW], seed, region, former[SLOW, region.name])
         for region, plan in ((VALIDATION, held), (TRAIN, kinds))
         if SLOW in plan
     ]
@@ -233,7 +248,7 @@ def _generate(wanted: dict[str, int], seed: int, source: Source, parts: _Parts, 
     for region, plan, target in ((VALIDATION, held, parts.validation), (TRAIN, kinds, parts.train)):
         for kind, count in plan.items():
             yield Progress("generate", done, total, kind)
-            made = make(kind, count, seed, region, source, parts.seen, keep)
+            made = make(kind, count, seed, region, source, parts.seen, keep, first=former[kind, region.name])
             before = len(target)
             while some := list(islice(made, BAR_STEP)):
                 target += some

@@ -51,6 +51,10 @@ def by_key(key: str) -> Entry:
     return {entry.key: entry for entry in entries()}[key]
 
 
+_SURE = 0.85
+"""Likeness (difflib's ratio) from which a name that is not there is taken for a slip of the one that is nearest."""
+
+
 def _plain(text: str) -> str:
     return " ".join(text.lower().replace("_", " ").replace("-", " ").split())
 
@@ -72,12 +76,13 @@ def names() -> list[str]:
 def lookup(name: str) -> Entry:
     """The entry that `name` means. Raises BadInput with the nearest terms where none does."""
     wanted = _plain(name)
-    found = _names().get(wanted) or _names().get(wanted.removeprefix("the "))
+    spellings = (wanted, wanted.removeprefix("the "), wanted.removesuffix("s"))
+    found = next((_names()[name] for name in spellings if name in _names()), None)
     if found:
         return found
     near = difflib.get_close_matches(wanted, _names(), n=3, cutoff=0.75)
-    near = difflib.get_close_matches(wanted, near, n=3, cutoff=0.9) or near
-    if len({_names()[key].key for key in near}) == 1:
-        return _names()[near[0]]
+    sure = difflib.get_close_matches(wanted, near, n=3, cutoff=_SURE)
+    if len({_names()[key].key for key in sure}) == 1:
+        return _names()[sure[0]]
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names())}."
     raise BadInput(f"{name[:60]!r} is not in the glossary: {hint}")

@@ -95,7 +95,8 @@ def _checked(name: str, raw: dict[str, Any]) -> Recipe:
 def counts(params: GenerateParams) -> dict[str, int]:
     """How many samples of each kind, and of `validation`; given options win over the recipe. Raises BadInput.
 
-    Own lines that are added to a data set, without a count beside them, are all that is added.
+    What is added to a data set (append) is what is asked for: own lines without a count beside them are all, and
+    so is a kind with its count; without either it is the recipe's mix once more.
     """
     if params.append and params.mix and not (params.model_fields_set - BESIDE_COUNTS):
         return dict.fromkeys((*KINDS, "validation"), 0)
@@ -118,12 +119,22 @@ def counts(params: GenerateParams) -> dict[str, int]:
             "option of its own: leave extra out, or give counts like n_numeric=50"
         )
     wanted |= dict.fromkeys(FURTHER, 0) if params.guide_only else _shared(params.extra, recipe.shares, exact)
+    if params.append and not params.recipe and (given := _counts_given(params)):
+        wanted = {kind: count if kind in given else 0 for kind, count in wanted.items()}
     total = sum(wanted.values())
     if total == 0 and not params.mix:
         raise BadInput("0 samples are asked for: give at least one count above 0, or a file to mix in")
     validation = params.n_validation if params.n_validation is not None else recipe.counts.get("validation")
     wanted["validation"] = min(200, max(16, total // 20)) if validation is None else validation
     return wanted
+
+
+def _counts_given(params: GenerateParams) -> set[str]:
+    """The kinds whose number the call itself names."""
+    given = params.model_fields_set
+    guide = zip(GUIDE_KINDS, ("n_per_phase", "n_tri", "n_discovery", "n_replay_drift"), strict=True)
+    kinds = {kind for kind, option in guide if option in given} | {kind for kind in FURTHER if f"n_{kind}" in given}
+    return kinds | (set(FURTHER) if "extra" in given else set())
 
 
 def _takes_extra(recipe: Recipe, exact: dict[str, int]) -> bool:

@@ -28,11 +28,21 @@ TRIES = 4
 
 
 def make(
-    kind: str, count: int, seed: int, region: Region, source: Source, seen: Seen, keep: Keep = list
+    kind: str,
+    count: int,
+    seed: int,
+    region: Region,
+    source: Source,
+    seen: Seen,
+    keep: Keep = list,
+    first: int = 0,
 ) -> Iterator[Sample]:
-    """Up to `count` samples of a kind that `seen` has not met, in a fixed order; `keep` is given every result."""
-    done = index = 0
-    while done < count and index < TRIES * count + 100:
+    """Up to `count` samples of a kind that `seen` has not met, in a fixed order from case `first` on.
+
+    `keep` is given every result.
+    """
+    done, index = 0, first
+    while done < count and index < first + TRIES * count + 100:
         size = min(CHUNK, count - done)
         for sample in _chunk(kind, range(index, index + size), seed, region, source, keep):
             if done < count and seen.take(sample):
@@ -41,9 +51,10 @@ def make(
         index += size
 
 
-def first_runs(kind: str, count: int, seed: int, region: Region) -> list[Run]:
-    """The runs behind the first `count` samples of a kind, should none of them be a duplicate."""
-    planned = (KINDS[kind].plan(stream(seed, kind, region, index), region, index) for index in range(count))
+def first_runs(kind: str, count: int, seed: int, region: Region, first: int = 0) -> list[Run]:
+    """The runs behind `count` samples of a kind from case `first` on, should none of them be a duplicate."""
+    cases = range(first, first + count)
+    planned = (KINDS[kind].plan(stream(seed, kind, region, index), region, index) for index in cases)
     return [run for case in planned for run in case.runs]
 
 

@@ -13,7 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from pipeline.errors import TrainError
 from pipeline.train.batches import Batch
+
+_CHECKED = 4
+_HEAD_TOLERANCE = 0.02
+"""Of the largest logit: bf16 rounds, a missing scale is off by more."""
 
 
 class SharedPrefixLoss(nn.Module):
@@ -60,10 +65,31 @@ class SharedPrefixLoss(nn.Module):
 
 
 def summed_cross_entropy(model: Any, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Cross entropy of the head's logits at `states` (tokens × width), summed; the softcap of Gemma included."""
-    logits = model.get_output_embeddings()(states).float()
+    """Cross entropy of the head's logits at `states` (tokens × width), summed."""
+    return nn.functional.cross_entropy(head_logits(model, states), targets, reduction="sum")
+
+
+def head_logits(model: Any, states: torch.Tensor) -> torch.Tensor:
+    """The logits at `states` (tokens × width) in float32; the softcap of Gemma and the scale of Cohere included."""
+    logits: torch.Tensor = model.get_output_embeddings()(states).float()
     if cap := getattr(model.config, "final_logit_softcapping", None):
         logits = torch.tanh(logits / cap) * cap
     if scale := getattr(model.config, "logit_scale", None):
         logits = logits * scale
-    return nn.functional.cross_entropy(logits, targets, reduction="sum")
+    return logits
+
+
+def check_head(model: Any, name: str) -> None:
+    """Compares `head_logits` with the model's own logits for a few tokens.
+
+    Raises TrainError where they differ: a model that does more behind its last layer would be trained on a wrong loss.
+    """
+    ids = torch.arange(1, 1 + _CHECKED, device=next(model.parameters()).device)[None]
+    with torch.no_grad():
+        own = model(input_ids=ids, use_cache=False).logits[0].float()
+        ours = head_logits(model, model.base_model(input_ids=ids, use_cache=False).last_hidden_state[0])
+    if float((own - ours).abs().max()) > _HEAD_TOLERANCE * max(float(own.abs().max()), 1e-6):
+        raise TrainError(
+            f"{name} ({model.config.model_type}) makes its logits in a way that this training does not know: "
+            "take another base"
+        )

@@ -21,7 +21,7 @@ from pipeline.modelfile import load
 from pipeline.train import checkpoint, precision
 from pipeline.train.checkpoint import State
 from pipeline.train.control import Control
-from pipeline.train.forward import SharedPrefixLoss
+from pipeline.train.forward import SharedPrefixLoss, check_head
 from pipeline.train.fused import FusedLoss, fits
 from pipeline.train.heldout import hold_out, validation_file, why_not
 from pipeline.train.identity import check_resume, identity_of
@@ -215,6 +215,8 @@ def _model(
             recipe.lora_layers,
         )
         by_hand = fits(peft_model) and not params.load_in_4bit
+        if not by_hand:
+            check_head(peft_model.get_base_model(), base.name)
         return peft_model, FusedLoss(peft_model, dtype) if by_hand else SharedPrefixLoss(peft_model)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):

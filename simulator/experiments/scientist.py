@@ -58,17 +58,19 @@ def _compare(params: Scientist, played: dict[str, list[Floats]], best: Outcome) 
     """Mean reward of each trial, the paired difference with its 95 % interval, and the curves."""
     agent, chance = (np.array([one.mean() for one in played[name]]) for name in (params.agent, "random"))
     gain = agent - chance
-    half = 0.0
+    interval: list[float] | None = None
     if len(gain) > 1:
         from scipy.stats import t
 
         half = float(t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain)))
+        interval = [tidy(gain.mean() - half), tidy(gain.mean() + half)]
+    within = f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else "one trial gives no interval"
     wins = int(np.sum(gain > 0))
     tops = {name: float(np.mean([one.max() for one in rewards])) for name, rewards in played.items()}
     comparison = (
         f"Over {params.trials} trials of {params.budget} experiments, {params.agent} earned {agent.mean():.3f} "
         f"{params.reward} an experiment and random search {chance.mean():.3f}: a difference of {gain.mean():.3f} "
-        f"(95 % interval {gain.mean() - half:.3f} to {gain.mean() + half:.3f}), "
+        f"({within}), "
         f"better in {wins} of {params.trials} trials. {_finds(params.agent, tops)}"
     )
     return {
@@ -77,7 +79,7 @@ def _compare(params: Scientist, played: dict[str, list[Floats]], best: Outcome) 
         "mean_reward": {params.agent: tidy(agent.mean()), "random": tidy(chance.mean())},
         "rewards_by_trial": {name: [tidy(one.mean()) for one in rewards] for name, rewards in played.items()},
         "gain": tidy(gain.mean()),
-        "gain_interval": [tidy(gain.mean() - half), tidy(gain.mean() + half)],
+        "gain_interval": interval,
         "better_trials": wins,
         "mean_best": {name: tidy(value) for name, value in tops.items()},
         "curve": _curve(played, lambda mean: np.cumsum(mean, axis=1) / np.arange(1, mean.shape[1] + 1)),

@@ -181,6 +181,8 @@ def test_the_policy_gradient_beats_random_search(laboratory: Laboratory) -> None
 
 def test_scientist_compares_at_equal_budget(trained: Path) -> None:
     with simulator.Notebook(trained / "lab.db") as notebook:
+        alone = simulator.run_now("scientist", notebook, budget=10, trials=1)
+        assert alone["gain_interval"] is None and "one trial gives no interval" in alone["comparison"]
         result = simulator.run_now("scientist", notebook, reward="uncertainty", budget=30, trials=2)
         assert notebook.get(result["best"]["experiment_id"])["feature_vector"] == result["best"]["feature_vector"]
     assert result["curve"]["experiments"][-1] == 30

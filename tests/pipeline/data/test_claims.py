@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 import simulator
-from pipeline.data.check import check_samples, run, strange_settings, uncovered
+from pipeline.data.check import check_samples, run, uncovered
+from pipeline.data.claims import runs_of
 from pipeline.data.duplicates import Seen
 from pipeline.data.kinds import KINDS
 from pipeline.data.kinds.ordering import EARLY
 from pipeline.data.line import Sample, parse
 from pipeline.data.numbers import foretold, half_step, measured, numbers_in
 from pipeline.data.params import CheckParams
+from pipeline.data.prompts import strange_settings
 from pipeline.data.regions import DEPTHS, PHASES, REGIONS, SIZES, TRAIN
 from pipeline.data.rules import is_of_the_seed
 from pipeline.data.samples import make
@@ -79,6 +81,20 @@ def test_swapped_numbers_and_a_flipped_verdict_are_found() -> None:
     one_word = one_word.replace("C is larger", "B is larger")
     found = check_samples([(1, Sample(compared.instruction, "", one_word, compared.meta))])
     assert [failure.claim for failure in found] == ["verdict.higher"]
+
+
+def test_a_prompt_about_another_phase_value_or_call_is_found() -> None:
+    """The answer is true, and not of what was asked."""
+    for kind, old, new in (
+        ("fingerprint", "string_order: 0", "string_order: 90"),
+        ("phase", "spt_cluster", "trivial_product"),
+        ("tools", "depth 8", "depth 9"),
+    ):
+        sample = next(one for one in some(kind, 60) if old in one.prompt)
+        ask, given = (text.replace(old, new) for text in (sample.instruction, sample.input))
+        assert check_samples([(1, sample)]) == []
+        failures = check_samples([(1, Sample(ask, given, sample.output, sample.meta))])
+        assert {failure.claim for failure in failures} == {"prompt"}
 
 
 def test_orderings_show_that_depth_decides_them() -> None:
@@ -163,7 +179,7 @@ def test_a_strangers_claims_never_break_the_checker(claim: object) -> None:
 def test_settings_of_a_prompt(prompt: str, strange: list[str]) -> None:
     params = {"phase_type": "spt_cluster", "base_depth": 4, "depth_factors": [1, 2, 4]}
     claim = {"quantity": "param.base_depth", "experiment": "replay_drift", "params": params, "value": 4, "text": "4"}
-    assert strange_settings(Sample(prompt, "", "from 4", {"claims": [{**claim, "tolerance": 0}]})) == strange
+    assert strange_settings(prompt, runs_of({**claim, "tolerance": 0})) == strange
 
 
 @pytest.mark.parametrize("size", [256, "256"])

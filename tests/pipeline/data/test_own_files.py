@@ -121,6 +121,48 @@ def test_it_is_said_that_former_lines_go(lab: Lab) -> None:
     assert any("made anew, 2 former lines go" in event.text for event in events if isinstance(event, Note))
 
 
+def test_a_file_with_mixed_in_lines_is_kept_beside_the_new_one(lab: Lab, tmp_path: Path) -> None:
+    mine = write(tmp_path / "mine.jsonl", row("Is it so?", "yes"))
+    before = generate(lab, n_tri=2, mix=[str(mine)])
+    events = list(run(lab, GenerateParams(**{**NONE, "n_tri": 3})))
+    said = "\n".join(event.text for event in events if isinstance(event, Note))
+    assert "3 former lines go; they are kept in lab_instructions.former.jsonl, since 1 were mixed in" in said
+    former = lab.data.with_name("lab_instructions.former.jsonl").read_text(encoding="utf-8")
+    assert [json.loads(line) for line in former.splitlines()] == before
+
+
+@pytest.mark.parametrize("append", [False, True])
+def test_a_file_at_the_lab_s_own_place_is_not_written_over(lab: Lab, append: bool) -> None:
+    """It bears the guide's name, so older data may well lie there."""
+    lab.data.parent.mkdir(parents=True)
+    write(lab.data, {"instruction": "What is TRI?", "input": "", "output": "A measure."})
+    before = lab.data.read_bytes()
+    with pytest.raises(BadInput, match="not of this lab's making"):
+        generate(lab, n_tri=2, append=append)
+    assert lab.data.read_bytes() == before
+
+
+def test_what_is_added_is_what_is_asked_for(lab: Lab) -> None:
+    generate(lab, n_tri=2)
+    value = last_result(run(lab, GenerateParams(n_per_phase=1, append=True)))
+    assert value["kinds"] == {"tri": 2, "phase": 4}
+
+
+def test_appending_with_the_same_seed_goes_on_where_it_ended(lab: Lab) -> None:
+    generate(lab, n_tools=30)
+    for times in (2, 3, 4):
+        value = last_result(run(lab, GenerateParams(**{**NONE, "n_tools": 30, "append": True})))
+        assert value["samples"] == 30 * times and value["dropped"]["exact_duplicates"] < 15
+
+
+def test_a_question_that_is_answered_already_is_kept_out_and_counted(lab: Lab, tmp_path: Path) -> None:
+    generate(lab, mix=[str(write(tmp_path / "a.jsonl", row("Is it so?", "yes")))])
+    mine = write(tmp_path / "b.jsonl", row("Is it so?", "no"), row("Is it not?", "no"))
+    events = list(run(lab, GenerateParams(mix=[str(mine)], append=True)))
+    said = "\n".join(event.text for event in events if isinstance(event, Note))
+    assert "1 lines mixed in; 1 kept out, whose question the data answers already" in said
+
+
 def test_extra_beside_a_recipe_that_fixes_every_kind_is_refused(lab: Lab) -> None:
     with pytest.raises(BadInput, match=r"extra is 5, .* has its number, by the recipe quick"):
         list(run(lab, GenerateParams(recipe="quick", extra=5)))

@@ -1,0 +1,85 @@
+"""What a prompt says of the runs that its answer's claims are about: settings, phases, a fingerprint's values.
+
+A line whose question is about another run than its answer teaches nonsense, however true the answer is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import simulator
+from pipeline.data.claims import Claim, Run, runs_of
+from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
+from pipeline.data.regions import PHASES
+from simulator.errors import SimulatorError
+
+_SETTING = re.compile(
+    r"\b(?P<name>system_size|base_depth|depth|bias|seed|shots|delta|num_per_phase|k)(?:\s*[=:]\s*|\s+(?:of\s+)?)"
+    r"(?P<value>\d+(?:\.\d+)?)(?![\d/]|\.\d)",
+    re.IGNORECASE,
+)
+SAME = 1e-9
+_VALUE = re.compile(rf"\b(?P<name>{'|'.join(simulator.FEATURE_NAMES)})\s*[:=]\s*(?P<value>{NUMBER.pattern})", re.I)
+
+
+def strange_in_prompt(prompt: str, claims: list[Claim]) -> list[str]:
+    """The settings, phase types and, before a tool call, numbers of the prompt that nothing in the claims has."""
+    calls = [claim for claim in claims if claim["quantity"] == "tool"]
+    runs = [run for claim in claims for run in runs_of(claim)]
+    found = strange_settings(prompt, runs) if runs else []
+    if calls or runs:
+        about = " ".join([*(str(call.get("args")) for call in calls), *(str(filled(run)) for run in runs)])
+        found += [phase for phase in PHASES if re.search(rf"\b{phase}\b", prompt) and phase not in about]
+    if calls:
+        asked = {float(number) for call in calls for number in numbers_in(str(call.get("args")))}
+        found += [number for number in numbers_in(prompt) if float(number) not in asked]
+    return found
+
+
+def strange_settings(prompt: str, runs: list[Run]) -> list[str]:
+    """The settings that the prompt names (`depth 16`) and that none of the runs has."""
+    had = [_settings(run) for run in runs]
+    return [
+        match.group()
+        for match in _SETTING.finditer(prompt)
+        if not any(
+            abs(value - float(match["value"])) < SAME for one in had for value in one.get(match["name"].lower(), [])
+        )
+        and any(match["name"].lower() in one for one in had)
+    ]
+
+
+def strange_values(prompt: str, results: Iterable[Mapping[str, Any] | str]) -> list[tuple[str, str]]:
+    """The values that the prompt gives of the one run (`zz_nearest: 0.62`) and what the simulator has in their place.
+
+    A value is the simulator's rounded to as many decimals as it shows.
+    """
+    features = [result["features"] for result in results if not isinstance(result, str) and "features" in result]
+    if len(features) != 1:
+        return []
+    wrong = []
+    for match in _VALUE.finditer(prompt):
+        said, truth = plain_minus(match["value"]), float(features[0][match["name"].lower()])
+        decimals = len(said.partition(".")[2])
+        if abs(float(said) - truth) > 0.5 * 10.0**-decimals + SAME:
+            wrong.append((match.group(), f"{truth:.{decimals}f}"))
+    return wrong
+
+
+def filled(run: Run) -> dict[str, Any]:
+    """Every parameter as the simulator reads it (a number may be given as text), {} where it refuses them."""
+    try:
+        return simulator.validate(simulator.EXPERIMENTS[run.experiment].params, run.params).model_dump()
+    except SimulatorError:
+        return {}
+
+
+def _settings(run: Run) -> dict[str, list[float]]:
+    """The numbers that may be said of a run, by the setting's name; a replay has a depth for each factor."""
+    values = filled(run)
+    found = {name: [float(value)] for name, value in values.items() if isinstance(value, int | float)}
+    if "depth_factors" in values:
+        found["depth"] = [float(values["base_depth"] * factor) for factor in values["depth_factors"]]
+    return found
