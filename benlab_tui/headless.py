@@ -81,6 +81,8 @@ def _finish(options: Options, context: HeadlessContext, value: Value) -> int:
         from benlab_tui.plain_text import as_text
 
         sys.stdout.write(as_text(value) + "\n")
+        if "experiment_id" in value and "features" not in value and "text" not in value:
+            sys.stdout.write(f"  id {value['experiment_id']} (`benlab notebook ID` shows all of it)\n")
     sys.stdout.flush()
     return 1 if value.get("ok") is False else 0
 

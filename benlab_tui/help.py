@@ -31,7 +31,8 @@ def overview(*, slash: bool) -> str:
 def command_help(command: Command, words: Sequence[str], *, slash: bool) -> str:
     """One command: what it does, its parameters with bounds and defaults, examples. Raises BadArgument."""
     only = {"console": " (in the console only)", "headless": " (in a shell only)"}.get(command.where, "")
-    mark = "/" if command.where == "console" or (slash and not only) else "benlab "
+    slash = command.where == "console" or (slash and not only)
+    mark = "/" if slash else "benlab "
     lines = [f"{mark}{command.name}: {command.summary}{only}"]
     if command.variants is None:
         lines += _fields(command.params, slash)

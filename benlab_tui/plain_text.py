@@ -28,8 +28,8 @@ def as_text(value: Value) -> str:
     return plain(value) or "done"
 
 
-def plain(value: Value) -> str:
-    """A result without words of its own: a line a value, lists counted."""
+def plain(value: Value, longest: int = 300) -> str:
+    """A result without words of its own: a line a value of so many characters at most, lists counted."""
     lines = []
     for key, item in value.items():
         if item in (None, "", [], {}):
@@ -42,7 +42,7 @@ def plain(value: Value) -> str:
             )
         elif isinstance(item, list):
             item = ", ".join(map(number, item))
-        lines.append(f"{key.replace('_', ' ')}: {one_line(number(item), 300)}")
+        lines.append(f"{key.replace('_', ' ')}: {one_line(number(item), longest)}")
     return "\n".join(lines)
 
 

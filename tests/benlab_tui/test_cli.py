@@ -57,6 +57,16 @@ def test_an_experiment_ends_with_its_thirteen_features_and_is_the_same_twice(tmp
     assert first == second
 
 
+def test_what_was_run_can_be_read_again(tmp_path: Path) -> None:
+    assert "no experiment has run" in benlab("notebook", lab=tmp_path).stdout
+    made = benlab("experiment", "tri", "phase_type=ising_symmetry_breaking", "bias=0.9", lab=tmp_path).stdout
+    name = made.split("  id ")[1].split()[0]
+    assert name in benlab("notebook", lab=tmp_path).stdout
+    shown = benlab("notebook", name, lab=tmp_path).stdout
+    assert made.splitlines()[0] in shown and "forward features: " in shown
+    assert "no experiment 'x' is in this lab's notebook" in benlab("notebook", "x", lab=tmp_path).stderr
+
+
 def test_the_lab_option_stands_before_or_after(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "benlab_tui", *RUN_PHASE, "--json", f"--lab={tmp_path}"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
