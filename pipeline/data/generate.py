@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,15 +18,15 @@ from pipeline.data.duplicates import Seen
 from pipeline.data.feedback import accepted, judged, turn_of
 from pipeline.data.line import Sample
 from pipeline.data.params import GenerateParams
-from pipeline.data.paths import clipped, given_path, manifest_path, out_path, validation_path
-from pipeline.data.reader import BadLine, read_good, read_lines
+from pipeline.data.paths import given_path, out_path, validation_path
+from pipeline.data.place import made_anew, refuse_own_output, refuse_strangers
+from pipeline.data.reader import BadLine, read_good
 from pipeline.data.recipes import counts
 from pipeline.data.regions import TRAIN, VALIDATION
 from pipeline.data.samples import Keep, first_runs, make
 from pipeline.data.source import SLOW, InProcess, OverApi, Source
 from pipeline.data.writer import read_manifest, write_dataset
-from pipeline.errors import BadInput, DataError
-from pipeline.files import replacing
+from pipeline.errors import DataError
 from pipeline.lab import Lab
 from simulator.events import Event, Note, Progress, Result
 
@@ -65,11 +64,11 @@ def run(lab: Lab, params: GenerateParams) -> Iterator[Event]:
 
 def _run(lab: Lab, params: GenerateParams, wanted: dict[str, int], out: Path) -> Iterator[Event]:
     started = time.monotonic()
-    _refuse_own_output(params.mix, out)
-    _refuse_strangers(out)
+    refuse_own_output(params.mix, out)
+    refuse_strangers(out)
     parts = _Parts()
     if out.is_file() and not params.append:
-        yield from _made_anew(out)
+        yield from made_anew(out)
     kept = _keep(out, parts, _prompts_judged(lab) if params.feedback else {}) if params.append else 0
     yield from _own_lines(lab, params, parts)
     source: Source = OverApi(params.api, os.environ.get("BENLAB_API_TOKEN")) if params.api else InProcess()
@@ -108,63 +107,11 @@ def _run(lab: Lab, params: GenerateParams, wanted: dict[str, int], out: Path) ->
     )
 
 
-def _made_anew(out: Path) -> Iterator[Event]:
-    """Says what goes; a file with mixed-in lines is kept beside the new one. Raises DataError or LabError."""
-    lines = own = 0
-    try:
-        for _, line in read_lines(out):
-            lines += 1
-            own += isinstance(line, Sample) and "source" in line.meta
-    except OSError as error:
-        raise DataError(f"{out} is there and cannot be read ({error.strerror}): give another --out") from error
-    kept = out.with_name(f"{out.stem}.former{out.suffix}")
-    where = f"they are kept in {kept.name}, since {own} were mixed in; " if own else ""
-    if own:
-        with replacing(kept) as temporary:
-            shutil.copyfile(out, temporary)
-    yield Note(f"{out.name} is made anew, {lines} former lines go; {where}append=yes would keep them")
-
-
 def _former(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """What the calls before an --append asked for, oldest first."""
     earlier = manifest.get("kept_from")
     last = {name: manifest[name] for name in ("seed", "recipe", "requested") if name in manifest}
     return [*(earlier if isinstance(earlier, list) else []), *([last] if last else [])]
-
-
-def _refuse_own_output(mix: list[str], out: Path) -> None:
-    """Raises DataError where a file to mix in is one that this call writes: its bad lines would be lost."""
-    written = [path for path in (out, validation_path(out), manifest_path(out)) if path.is_file()]
-    for name in mix:
-        path = given_path(name)
-        try:
-            same = path.is_file() and any(path.samefile(other) for other in written)
-        except OSError as error:
-            said = error.strerror or error
-            raise DataError(f"{clipped(name)} cannot be read ({said}): give a JSONL file that exists") from error
-        if same:
-            raise DataError(f"{name} would be written over by this call: leave it out of mix and use --append")
-
-
-def _refuse_strangers(out: Path) -> None:
-    """Raises BadInput where `out` or a file beside it would be replaced that no data set of Ben Lab has written."""
-    if "physics_version" in read_manifest(out):
-        return
-    _, line = next(read_lines(out), (0, None)) if out.is_file() else (0, None)
-    if line is not None and not (isinstance(line, Sample) and line.meta.get("split") == TRAIN.name):
-        raise BadInput(
-            f"{clipped(str(out))} is there and not of this lab's making: give --out another name, or move it to one "
-            "and mix it in (--mix)"
-        )
-    held, manifest = validation_path(out), manifest_path(out)
-    # The manifest is written last: a validation file without one may be of a call that was killed.
-    _, first = next(read_lines(held), (0, None)) if held.is_file() else (0, None)
-    cut_off = first is None or (isinstance(first, Sample) and first.meta.get("split") == VALIDATION.name)
-    for path, strange in ((held, not cut_off), (manifest, manifest.exists())):
-        if strange:
-            raise BadInput(
-                f"{clipped(str(path))} is there and not of this lab's making: give --out another name, or move it away"
-            )
 
 
 def _prompts_judged(lab: Lab) -> dict[int, str]:
