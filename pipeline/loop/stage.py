@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 import simulator
-from pipeline.bases import locate
+from pipeline.bases import locate, locate_gguf
 from pipeline.bases.params import PullParams
 from pipeline.errors import BaseError, PipelineError
 from pipeline.lab import Lab
@@ -55,6 +55,7 @@ def _base(lab: Lab, name: str) -> Step:
     except BaseError:
         yield from _stage(lab, "pull", PullParams(base=name))
         base = locate(lab, name)
+    locate_gguf(lab, name)  # eval and install will read it: better said now than after the training
     return {"name": base.name, "sha256": base.sha256}
 
 
