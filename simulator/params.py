@@ -248,7 +248,15 @@ class Classify(Params):
         given = [name for name in ("experiment_id", "features", "phase_type") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"{' and '.join(given) or 'nothing'} is given to classify, and exactly one source is needed: "
-                "give experiment_id, features or phase_type"
+                f"{' and '.join(given) or 'nothing'} {'are' if len(given) > 1 else 'is'} given to classify, and exactly "
+                "one source is needed: give experiment_id, features or phase_type"
+            )
+        settings = ("system_size", "depth", "seed", "bias", "shots")
+        defaults = type(self).model_fields
+        if self.phase_type is None and (
+            idle := [name for name in settings if getattr(self, name) != defaults[name].default]
+        ):
+            raise ValueError(
+                f"{' and '.join(idle)} would change nothing beside {given[0]}: leave it out, or give phase_type"
             )
         return self

@@ -105,6 +105,8 @@ def test_classify_takes_an_id_features_or_parameters(trained: Path) -> None:
             simulator.run_now("classify", notebook, experiment_id="none")
         with pytest.raises(BadParameter, match="which has no fingerprint"):
             simulator.run_now("classify", notebook, experiment_id=_sweep_id(notebook))
+    with pytest.raises(BadParameter, match="depth would change nothing beside features"):
+        simulator.run_now("classify", features=[0.0] * 13, depth=3)
     with pytest.raises(UnknownExperiment, match="without a lab"):
         simulator.run_now("classify", experiment_id="none")
 
