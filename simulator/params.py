@@ -247,10 +247,8 @@ class Classify(Params):
     def _one_source(self) -> Classify:
         given = [name for name in ("experiment_id", "features", "phase_type") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(
-                f"{' and '.join(given) or 'nothing'} {'are' if len(given) > 1 else 'is'} given to classify, and exactly "
-                "one source is needed: give experiment_id, features or phase_type"
-            )
+            said = f"{' and '.join(given) or 'nothing'} {'are' if len(given) > 1 else 'is'} given to classify"
+            raise ValueError(f"{said}, and exactly one source is needed: give experiment_id, features or phase_type")
         settings = ("system_size", "depth", "seed", "bias", "shots")
         defaults = type(self).model_fields
         if self.phase_type is None and (
