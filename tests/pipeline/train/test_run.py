@@ -147,7 +147,7 @@ def test_a_run_goes_on_with_its_recipe_as_it_was(
     """The file was edited for the next experiment, and the console was started elsewhere."""
     (tmp_path / "mine.toml").write_text("lora_r = 8\nmax_length = 512\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    work = train(recipe="mine.toml", max_steps=12)
+    work = train(recipe="mine.toml", num_train_epochs=20, patience=0)
     next(event for event in work if isinstance(event, Metric) and event.step == 2)
     work.close()
     (tmp_path / "mine.toml").write_text("lora_r = 4\n", encoding="utf-8")
@@ -155,7 +155,7 @@ def test_a_run_goes_on_with_its_recipe_as_it_was(
     with pytest.raises(BadInput, match=r"goes on with its own, 'mine\.toml'"):
         list(run(data_lab, TrainParams(resume=True, recipe="guide")))
     end = list(run(data_lab, TrainParams(resume_run=only_run(data_lab).name)))[-1]
-    assert isinstance(end, Result) and end.value["steps"] == 12
+    assert isinstance(end, Result) and end.value["steps"] == 40
     manifest = json.loads((data_lab.adapter_dir / "manifest.json").read_text())
     assert manifest["recipe"]["lora_r"] == 8
 
