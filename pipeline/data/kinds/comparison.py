@@ -9,15 +9,12 @@ from typing import Any
 from pipeline.data.claims import Run, Words
 from pipeline.data.kinds.base import Case, Draft, Result, kind
 from pipeline.data.kinds.numeric import FEATURES
-from pipeline.data.kinds.ordering import early
 from pipeline.data.regions import BIASES, DEPTHS, PHASES, SIZES, Region, draw
 from pipeline.data.rules import DECIDING, NEITHER
 from pipeline.data.wordings import pick, settings_text
 
 EQUAL_KEPT = 0.2
 """The share of ties that stays: many features are zero in many phases, and a tie has nothing to compare."""
-FIRST_SHARE = 0.3
-"""How often two phases are compared in the first layers, in a feature whose order those change."""
 
 
 def pair(rng: Random, region: Region) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -49,9 +46,6 @@ class ComparisonKind:
     def plan(self, rng: Random, region: Region, index: int) -> Case:
         first, second = pair(rng, region)
         feature = fitting_feature(rng, first, second)
-        if first["phase_type"] != second["phase_type"]:
-            depth = early(rng, region, feature, FIRST_SHARE)
-            first, second = first | depth, second | depth
         return Case([Run("run_phase", first), Run("run_phase", second)], {"feature": feature})
 
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft | None:

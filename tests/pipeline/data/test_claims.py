@@ -11,7 +11,6 @@ from pipeline.data.check import check_samples, run, uncovered
 from pipeline.data.claims import runs_of
 from pipeline.data.duplicates import Seen
 from pipeline.data.kinds import KINDS
-from pipeline.data.kinds.ordering import EARLY
 from pipeline.data.line import Sample, parse
 from pipeline.data.numbers import foretold, half_step, measured, numbers_in
 from pipeline.data.params import CheckParams
@@ -95,16 +94,6 @@ def test_a_prompt_about_another_phase_value_or_call_is_found() -> None:
         assert check_samples([(1, sample)]) == []
         failures = check_samples([(1, Sample(ask, given, sample.output, sample.meta))])
         assert {failure.claim for failure in failures} == {"prompt"}
-
-
-def test_orderings_show_that_depth_decides_them() -> None:
-    """A model that only saw one order of a feature would learn the feature alone."""
-    firsts: dict[str, set[str]] = {feature: set() for feature in EARLY}
-    for sample in some("ordering", 216):
-        told, _, ranking = sample.output.partition(". Order: ")
-        if (feature := told.partition(" ")[0]) in EARLY:
-            firsts[feature].add(ranking.split(" ")[0])
-    assert all("pseudorandom" in found and len(found) > 1 for found in firsts.values()), firsts
 
 
 def within_tolerance(phase: str, seeds: int = 12) -> dict[str, float]:
