@@ -70,7 +70,7 @@ def test_a_run_that_was_stopped_in_a_validation_goes_on_with_it(data_lab: Lab, t
     kept = checkpoint.peek(folder)
     assert kept is not None and kept.step == stopped_at and not kept.validations
     rest = list(train(resume=True))
-    assert losses(rest) == {step: values for step, values in whole.items() if step > stopped_at}
+    assert losses(rest) == {step: values for step, values in whole.items() if step >= stopped_at}
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     told = {row["step"]: row["validation_loss"] for row in rows if "validation_loss" in row}
     assert told == {step: whole[step]["validation_loss"] for step in validated}
