@@ -53,7 +53,7 @@ def _one(context: Context, name: str) -> Value:
     notes = [event.text for event in events if isinstance(event, Note)]
     log = _tail(job.log_path)
     last = job.last_event()
-    result = last.value if isinstance(last, Result) and isinstance(last.value, dict) else {}
+    result = last.value if isinstance(last, Result) else {}
     found = [f"{name}: {value}" for name, value in result.items() if isinstance(value, str | int | float)]
     trouble = [said] if (said := _trouble(last)) else []
     text = "\n".join([f"{job.id}  {job.state()}", *notes, *found, *trouble, f"log, {job.log_path}:", log or "(empty)"])
@@ -65,8 +65,8 @@ def _trouble(last: Event | None) -> str:
     """Why a job failed, or that what it was to check does not hold; "" for the others."""
     if isinstance(last, Failed):
         return last.error
-    checked = isinstance(last, Result) and isinstance(last.value, dict) and last.value.get("ok") is False
-    return "what it checked does not hold" if checked else ""
+    untrue = isinstance(last, Result) and last.value.get("ok") is False
+    return "what it checked does not hold" if untrue else ""
 
 
 def _tail(path: Path) -> str:

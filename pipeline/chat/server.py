@@ -27,6 +27,11 @@ _ANSWER_SECONDS = 600.0
 Prompt = str | Sequence["Message"]
 
 
+def usable_cores() -> int:
+    """The cores that this process may use, as far as llama.cpp gains by them."""
+    return min(len(os.sched_getaffinity(0)), 8)
+
+
 class EmbeddedServer:
     """A llama.cpp server with one base, any number of LoRA adapters, and `parallel` slots.
 
@@ -50,7 +55,7 @@ class EmbeddedServer:
         self.adapters = tuple(Path(adapter) for adapter in adapters)
         self.parallel = parallel
         self.context = context
-        self.threads = threads or min(len(os.sched_getaffinity(0)), 8)
+        self.threads = threads or usable_cores()
         self.log = log
         self.cache_mib = cache_mib
         self._describing = threading.Lock()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from pipeline.data.numbers import measured, setting
+from pipeline.data.numbers import foretold, measured, setting
 
 Results = list[Mapping[str, Any]]
 Rule = Callable[[Results, str], str]
@@ -60,11 +60,28 @@ def leader(results: Results, feature: str) -> str:
     first, second = (shown(result, feature) for result in results)
     if first == second:
         return NEITHER
-    mine, other = (result["params"] for result in (results if first > second else results[::-1]))
-    changed = next((name for name in DECIDING if mine[name] != other[name]), None)
+    changed, winner = _changed(results), (results[0] if first > second else results[1])["params"]
+    return str(winner[changed]) if changed == "phase_type" else f"{changed} {setting(winner[changed])}"
+
+
+@rule("trend")
+def trend(results: Results, feature: str) -> str:
+    """How a feature goes with the setting by which two runs differ: "From depth 4 to 16 zz_long falls"."""
+    changed = _changed(results)
+    few, many = sorted(results, key=lambda result: result["params"][changed])
+    low, high = shown(few, feature), shown(many, feature)
+    went = "rises" if high > low else "falls" if high < low else "stays"
+    steps = " to ".join(setting(run["params"][changed]) for run in (few, many))
+    return f"From {changed} {steps} {feature} {went}"
+
+
+def _changed(results: Results) -> str:
+    """The setting that sets two runs apart."""
+    one, other = (result["params"] for result in results)
+    changed = next((name for name in DECIDING if one[name] != other[name]), None)
     if changed is None:
         raise ValueError("the two runs do not differ in phase, depth, size or bias")
-    return str(mine[changed]) if changed == "phase_type" else f"{changed} {setting(mine[changed])}"
+    return changed
 
 
 OF_THE_SEED = frozenset(("entropy_mean", "entropy_max", "entropy_final", "entropy_slope", "operator_spread"))
@@ -86,12 +103,30 @@ def seed(results: Results, feature: str) -> str:
 
 @rule("order")
 def order(results: Results, feature: str) -> str:
-    """The runs' phase types from the largest feature to the smallest; "=" between what shows the same."""
-    ranked = sorted(results, key=lambda result: (-shown(result, feature), str(result["phase_type"])))
-    words = [str(ranked[0]["phase_type"])]
+    """The runs' phase types from the largest feature to the smallest, compared in the feature's steps.
+
+    Which of two with the same step is larger hangs on the seed: ">=" stands between them, in the order of `USUALLY`.
+    """
+    values = {str(result["phase_type"]): float(foretold(feature, result["features"][feature])) for result in results}
+    ranked = sorted(values, key=lambda phase: (-values[phase], USUALLY.index(phase)))
+    words = [ranked[0]]
     for before, after in pairwise(ranked):
-        words += [" = " if shown(before, feature) == shown(after, feature) else " > ", str(after["phase_type"])]
+        words += [" >= " if values[before] == values[after] else " > ", after]
     return "".join(words)
+
+
+USUALLY = ("spt_cluster", "pseudorandom", "ising_symmetry_breaking", "trivial_product")
+"""The phases by entropy in the first layers, where ties are many: one order for them is one to learn."""
+
+
+EARLY_UNTIL = 3
+"""The last of the first layers: in them a random circuit has not yet entangled more than the other phases."""
+
+
+@rule("stage")
+def stage(results: Results, feature: str) -> str:
+    """early in the first three layers, late from the fourth on."""
+    return "early" if int(results[0]["params"]["depth"]) <= EARLY_UNTIL else "late"
 
 
 @rule("strength")

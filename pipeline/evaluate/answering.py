@@ -8,7 +8,6 @@ the tuned model.
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Generator, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 
 from pipeline.bases.base import Base
 from pipeline.chat import EmbeddedServer, Message
+from pipeline.chat.server import usable_cores
 
 CONTEXT = 2048
 """Tokens a slot: the longest question, a fingerprint, takes about 300 with its answer; three passages add 600."""
@@ -57,7 +57,7 @@ def answers_of(
     `together` starts all servers at once, with the cores shared between them; else one follows the other. Closing the
     iterator ends the servers.
     """
-    cores = min(len(os.sched_getaffinity(0)), 8)
+    cores = usable_cores()
     groups = [parts] if together and cores > 1 else [[part] for part in parts]
     for group in groups:
         yield from _group(group, parallel, max(1, cores // len(group)))

@@ -25,14 +25,14 @@ def train(job: Training) -> Generator[Event, None, State]:
 
     Raises TrainError on a loss that is no number or memory that is too small, Interrupted when cancelled.
     """
-    recipe, schedule, main = job.schedule.recipe, job.schedule, job.accelerator.is_main_process
+    recipe, schedule = job.schedule.recipe, job.schedule
     optimizer = new_optimizer(job.adapters, recipe)
     yield from _resume(job, optimizer)
     # Only placed and given its number format: the processes meet in gradients.py, all at one place.
     loss = job.accelerator.prepare_model(job.loss, evaluation_mode=True)
     state, clock = job.state, Clock(job.threads)
     heap = Heap()
-    log = MetricsLog(job.run, state.step, job.tensorboard) if main else None
+    log = MetricsLog(job.run, state.step, job.tensorboard) if job.accelerator.is_main_process else None
     if validation.is_pending(job):
         held_out = yield from validation.validate(job, loss)
         values = {"loss": state.last_loss or 0.0, "validation_loss": held_out}
@@ -61,21 +61,16 @@ def train(job: Training) -> Generator[Event, None, State]:
 
         # 3. Validate, and keep the best.
         if validation.is_due(job):
-            if main:  # a validation can take minutes, and a kill in it is to cost no steps
-                yield from _save(job, optimizer)
-                clock.checkpointed()
+            yield from _checkpoint(job, optimizer, clock)  # it can take minutes, and a kill in it is to cost no steps
             values["validation_loss"] = yield from validation.validate(job, loss)
-            if main:
-                yield from _save(job, optimizer)
-                clock.checkpointed()
+            yield from _checkpoint(job, optimizer, clock)
         if log:
             log.write(state.step, values)
         yield Metric("train", state.step, values)
 
         # 4. Checkpoint, so that a kill costs less than a minute.
-        if main and clock.since_checkpoint >= recipe.checkpoint_seconds:
-            yield from _save(job, optimizer)
-            clock.checkpointed()
+        if clock.since_checkpoint >= recipe.checkpoint_seconds:
+            yield from _checkpoint(job, optimizer, clock)
 
     if log:
         log.close()
@@ -119,6 +114,13 @@ def _step(
     state.step, state.last_loss = step + 1, value
     state.first_loss = value if state.first_loss is None else state.first_loss
     return {"loss": value, "learning_rate": rate, "gradient_norm": norm}
+
+
+def _checkpoint(job: Training, optimizer: torch.optim.Optimizer, clock: Clock) -> Iterator[Event]:
+    """One process of all writes, and every clock starts anew."""
+    if job.accelerator.is_main_process:
+        yield from _save(job, optimizer)
+    clock.checkpointed()
 
 
 def _save(job: Training, optimizer: torch.optim.Optimizer) -> Iterator[Event]:

@@ -13,9 +13,9 @@ from typing import Any
 
 from pipeline import errors
 from pipeline.alone import only_one
-from pipeline.bases.base import locate, served_record
+from pipeline.bases.base import locate, locate_gguf
 from pipeline.data.paths import given_path
-from pipeline.errors import BadInput, PipelineError, TrainError
+from pipeline.errors import BadInput, BaseError, PipelineError, TrainError
 from pipeline.files import write_text_atomic
 from pipeline.lab import Lab, current_run
 from pipeline.train.control import set_pause
@@ -71,7 +71,10 @@ def _settled(params: TrainParams, recipe: Recipe) -> dict[str, Any]:
 
 
 def _micro(folder: Path, recipe: Recipe) -> int:
-    """The micro-batch of the run's last checkpoint, which may be halved already; else the recipe's batch."""
+    """The micro-batch of the run's last checkpoint, which may be halved already; else the recipe's batch.
+
+    Read here, since `checkpoint.peek` would load torch into the stage.
+    """
     try:
         state = json.loads((folder / "checkpoint" / "state.json").read_text(encoding="utf-8"))
         return int(state["micro"])
@@ -82,11 +85,12 @@ def _micro(folder: Path, recipe: Recipe) -> int:
 def _check(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> Iterator[Event]:
     """What can be known without loading a model: base, data and target. The lab's own adapter may be replaced
     (its run keeps a copy), anything else may not. Raises the pipeline's errors."""
-    base = locate(lab, params.base or recipe.base)
-    if base.kind != "gguf" and served_record(lab, base.name) is None:
-        tag = base.entry.ollama_tag if base.entry else ""
-        how = f"`benlab pull ollama:{tag}`" if tag else "a .gguf file of it, named with --base"
-        yield Note(f"{base.name} is trained from safetensors; export, install and eval will need its GGUF: {how}")
+    name = params.base or recipe.base
+    locate(lab, name)
+    try:
+        locate_gguf(lab, name)
+    except BaseError as error:
+        yield Note(f"for export, install and eval, which come after this training: {error}")
     _, bad = read_with_bad(given_path(params.data) if params.data else lab.data)
     for line in bad[:_SHOWN_BAD]:
         yield Note(f"left out: {line}")

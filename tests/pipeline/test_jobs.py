@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from contextlib import aclosing
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from pipeline.errors import LabError
 from pipeline.lab import Lab, find_lab
 from simulator.events import Failed, Note, Progress, Result
 
+ROOT = Path(__file__).resolve().parents[2]
 LONG = {"name": "discovery", "params": {"num_per_phase": 100, "system_size": 256, "depth": 32}}
 SHORT = {"name": "run_phase", "params": {"phase_type": "trivial_product", "system_size": 8, "depth": 2}}
 
@@ -133,3 +136,13 @@ def test_a_config_that_is_a_folder_is_one_sentence(lab: Lab) -> None:
     lab.config_path.mkdir()
     with pytest.raises(LabError, match="cannot be read"):
         lab.config()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_events_that_find_the_disk_full_end_no_work(lab: Lab) -> None:
+    counts = {"guide_only": True, "n_per_phase": 1, "n_tri": 0, "n_discovery": 0, "n_replay_drift": 0}
+    command = [sys.executable, "-m", "pipeline", "generate", "--lab", str(lab.root), "--params", json.dumps(counts)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=ROOT, text=True, timeout=120)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert len(lab.data.read_text(encoding="utf-8").splitlines()) == 4

@@ -14,7 +14,10 @@ from pipeline.data.wordings import pick, rest_text
 
 @kind("ordering")
 class OrderingKind:
-    """`entropy_final at size 24, depth 3. Order: pseudorandom > …`: the ranking alone, without four guessed numbers."""
+    """`entropy_final at size 24, depth 3, early. Order: spt_cluster > …`: the ranking, without four guessed numbers.
+
+    The first layers have an order of their own; said before it, early or late is what a small model picks it by.
+    """
 
     name: str
 
@@ -26,5 +29,6 @@ class OrderingKind:
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         feature, run = case.choice["feature"], case.runs[0]
         where = f"{feature} at size {words.param(run, 'system_size')}, depth {words.param(run, 'depth')}"
+        where += f", {words.verdict('stage', [(run, results[0])])}"
         ranking = words.verdict("order", zip(case.runs, results, strict=True), feature)
         return Draft(pick(rng, "ordering", feature=feature, rest=rest_text(run.params)), f"{where}. Order: {ranking}.")

@@ -33,7 +33,10 @@ UNITS = {
 
 
 def arguments(rng: Random, experiment: str, region: Region) -> dict[str, Any]:
-    """Some of an experiment's settings, beside its phase: those that the request will name, in order."""
+    """Some of an experiment's settings, beside its phase: those that the request will name, in any order.
+
+    In one order always, a model learns which setting follows which, and goes on with it where the request has ended.
+    """
     drawn: dict[str, Any] = {"system_size": rng.choice((*SIZES, rng.randrange(4, 257)))}
     if experiment == "replay_drift":
         factors = sorted(rng.sample((2, 3, 4, 5, 6, 8), rng.choice((2, 3))))
@@ -46,8 +49,7 @@ def arguments(rng: Random, experiment: str, region: Region) -> dict[str, Any]:
         drawn |= {"seed": _seed(rng, region), "bias": rng.choice(BIASES)}
     if experiment == "echo":
         drawn["delta"] = rng.choice((0.01, 0.02, 0.05, 0.1))
-    kept = rng.sample(list(drawn), rng.randrange(1, len(drawn) + 1))
-    return {name: value for name, value in drawn.items() if name in kept}
+    return {name: drawn[name] for name in rng.sample(list(drawn), rng.randrange(1, len(drawn) + 1))}
 
 
 def _seed(rng: Random, region: Region) -> int:
@@ -62,11 +64,17 @@ def _seed(rng: Random, region: Region) -> int:
 
 def spoken(rng: Random, values: dict[str, Any]) -> str:
     """The settings as people write them: "32 qubits, depth 8 and seed 3"."""
-    parts = [
-        rng.choice(UNITS[name]).format(value_text(value).replace("/", ", ") if isinstance(value, list) else value)
-        for name, value in values.items()
-    ]
+    parts = [_part(rng, name, value) for name, value in values.items()]
     return listing(parts) if rng.random() < 0.5 else ", ".join(parts)
+
+
+def _part(rng: Random, name: str, value: Any) -> str:
+    """One setting: "8 layers", "depth factors 1, 2 and 5"."""
+    if isinstance(value, list):
+        # Never "1, 2, 5" alone: in "depth factors 1, 2, 5, 8 qubits" nobody knows where the list ends.
+        value = rng.choice((value_text(value), str(value), listing([str(item) for item in value])))
+    text = rng.choice(UNITS[name]).format(value)
+    return "1 layer" if text == "1 layers" else text
 
 
 @kind("tools")

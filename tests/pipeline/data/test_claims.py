@@ -16,7 +16,7 @@ from pipeline.data.numbers import foretold, half_step, measured, numbers_in
 from pipeline.data.params import CheckParams
 from pipeline.data.prompts import strange_settings
 from pipeline.data.regions import DEPTHS, PHASES, REGIONS, SIZES, TRAIN
-from pipeline.data.rules import is_of_the_seed
+from pipeline.data.rules import RULES, is_of_the_seed
 from pipeline.data.samples import make
 from pipeline.data.source import InProcess
 from pipeline.errors import DataError
@@ -121,14 +121,42 @@ def test_what_is_said_to_depend_on_the_seed_does(phase: str) -> None:
 def test_a_comparison_names_the_setting_that_wins() -> None:
     for sample in some("comparison", 30):
         runs, answer = sample.meta["params"]["runs"], sample.output
-        feature = next(claim["feature"] for claim in sample.meta["claims"] if claim["quantity"] == "verdict.leader")
         if "equal" in answer:
             assert "larger with neither of them. A = B" in answer
             continue
-        winner = runs["AB".index(answer.split(f"{feature} is larger with ")[1].split(". ")[1][0])]["params"]
-        told = answer.split(f"{feature} is larger with ")[1].split(". ")[0]
+        winner = runs["AB".index(answer.split("is larger with ")[1].split(". ")[1][0])]["params"]
+        told = answer.split("is larger with ")[1].split(". ")[0]
         name, _, value = told.rpartition(" ")
         assert str(winner[name or "phase_type"]) in (value, f"{float(value) if name == 'bias' else value}")
+
+
+def ran(phase: str, depth: int, **features: float) -> dict[str, object]:
+    """A result with the features a rule looks at."""
+    params = {"phase_type": phase, "depth": depth, "system_size": 8, "bias": 0.65}
+    return {"phase_type": phase, "params": params, "features": features}
+
+
+def test_phases_of_one_step_stand_side_by_side_in_an_order() -> None:
+    """Steps of 0.05: 0.31 and 0.29 are both 0.30, 0.24 is not."""
+    values = {"spt_cluster": 0.29, "pseudorandom": 0.31, "trivial_product": 0.9, "ising_symmetry_breaking": 0.24}
+    results = [ran(phase, 4, zz_long=value) for phase, value in values.items()]
+    said = RULES["order"](results, "zz_long")
+    assert said == "trivial_product > spt_cluster >= pseudorandom > ising_symmetry_breaking"
+
+
+@pytest.mark.parametrize(("deep", "said"), [(0.5, "rises"), (0.1, "falls"), (0.204, "stays")])
+def test_a_trend_goes_with_the_setting_whichever_run_comes_first(deep: float, said: str) -> None:
+    runs = [ran("spt_cluster", 4, zz_long=0.2), ran("spt_cluster", 12, zz_long=deep)]
+    assert {RULES["trend"](pair, "zz_long") for pair in (runs, runs[::-1])} == {f"From depth 4 to 12 zz_long {said}"}
+
+
+def test_the_first_three_layers_are_early() -> None:
+    assert [RULES["stage"]([ran("spt_cluster", depth)], "") for depth in (1, 3, 4, 16)] == [
+        "early",
+        "early",
+        "late",
+        "late",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,13 @@ import pytest
 import pipeline.evaluate.graders  # noqa: F401  (registers the graders)
 import simulator
 from pipeline.data.claims import Run
+from pipeline.data.duplicates import Seen
+from pipeline.data.regions import TRAIN
+from pipeline.data.samples import make
+from pipeline.data.source import InProcess
 from pipeline.evaluate.contradictions import count
 from pipeline.evaluate.question import Question, definition_questions, grade
+from pipeline.evaluate.questions.ordering import Ordering
 
 ISING = {"phase_type": "ising_symmetry_breaking", "system_size": 16, "depth": 4, "seed": 20001}
 
@@ -108,8 +113,23 @@ def test_rankings() -> None:
     )
     assert not grade(asked, "Order: spt_cluster > ising_symmetry_breaking > trivial_product > pseudorandom").right
     assert "left out" in grade(asked, "ising_symmetry_breaking, then the rest").reason
+    assert grade(asked, good.replace("=", ">=")).right
     tie = "Order: ising_symmetry_breaking = trivial_product > pseudorandom = spt_cluster"
     assert "put trivial_product beside ising_symmetry_breaking" in grade(asked, tie).reason
+
+
+@pytest.mark.parametrize("kind, form", [("ordering", "ranking"), ("comparison", "pair")])
+def test_what_is_taught_of_orders_is_right(kind: str, form: str) -> None:
+    judged = 0
+    for sample in make(kind, 60, 5, TRAIN, InProcess(), Seen()):
+        claims = {claim["quantity"]: claim for claim in sample.meta["claims"]}
+        verdict = claims.get("verdict.order") or claims["verdict.higher"]
+        params = [run["params"] for run in verdict["runs"]]
+        asked = question("ordering", *params, feature=verdict["feature"], facts={"form": form})
+        if Ordering().finish(asked):
+            assert grade(asked, sample.output).right, sample.output
+            judged += 1
+    assert judged > 20
 
 
 def test_definitions_accept_the_glossary_and_refuse_nonsense() -> None:

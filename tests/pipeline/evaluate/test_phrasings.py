@@ -229,18 +229,6 @@ def test_false_definitions(term: str, answer: str) -> None:
     assert not definitions(_asked(term), answer).right
 
 
-@pytest.mark.parametrize(
-    ("term", "answer"),
-    [
-        ("ising_symmetry_breaking", "Spins are anti-aligned; zz_nearest is low; magnetization ignores the bias"),
-        ("magnetization", "Magnetization is the average Z; it does not depend on the bias."),
-        ("maximize_tri", "Run tri on spt_cluster, not ising, with bias 1 and depth 30"),
-    ],
-)
-def test_denied_ideas_are_not_said(term: str, answer: str) -> None:
-    assert not definitions(_asked(term), answer).right
-
-
 OTHER_KINDS = (
     "ising_symmetry_breaking, size 16, depth 4, bias 0.65: entropy_slope 0.50, zz_nearest 0.60, string_order 0.10.",
     "Order: spt_cluster > trivial_product > ising_symmetry_breaking > pseudorandom",
@@ -262,6 +250,9 @@ def test_an_answer_of_another_kind_and_the_question_again_define_nothing(item: d
         ("purity", "Purity is part of the cluster phase."),
         ("bias", "bias is the probability that it starts all down, else in the all-up sector."),
         ("string_order", "string_order is a trivial_product of the cluster."),
+        ("ising_symmetry_breaking", "Spins are anti-aligned; zz_nearest is low; magnetization ignores the bias"),
+        ("magnetization", "Magnetization is the average Z; it does not depend on the bias."),
+        ("maximize_tri", "Run tri on spt_cluster, not ising, with bias 1 and depth 30"),
     ],
 )
 def test_near_misses(term: str, answer: str) -> None:

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from pipeline.bases import locate
+from pipeline.errors import TrainError
 from pipeline.lab import Lab
 from pipeline.train.batches import Batch, collate
-from pipeline.train.forward import SharedPrefixLoss
+from pipeline.train.forward import SharedPrefixLoss, check_head
 from pipeline.train.fused import FusedLoss, fits
 from pipeline.train.model import add_adapters, load_model, load_tokenizer, trainable
 from pipeline.train.samples import encode, read_lines
@@ -196,3 +197,19 @@ def test_other_architectures_are_left_to_transformers(
 ) -> None:
     model, _ = loaded(data_lab, tiny_files(name, "hf"))
     assert not fits(model)
+
+
+def test_a_model_that_scales_its_logits_in_its_own_way_is_refused() -> None:
+    """Granite divides them by a number that no other model has; llama and gemma do nothing of the kind."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    for family, more in (("llama", {}), ("gemma", {"head_dim": 16}), ("granite", {"logits_scaling": 8.0})):
+        config = AutoConfig.for_model(family, vocab_size=64, num_key_value_heads=2, **shape, **more)
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        if family == "granite":
+            with pytest.raises(TrainError, match=r"tiny \(granite\) makes its logits in a way"):
+                check_head(model, "tiny")
+        else:
+            check_head(model, "tiny")

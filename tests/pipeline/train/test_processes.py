@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline.lab import Lab
@@ -66,3 +68,21 @@ def test_the_events_of_several_gpus_reach_the_stage(data_lab: Lab, base: Path) -
     _, said = train(["-c", two], data_lab, base, "gpus", gradient_accumulation_steps=1)
     events = [json.loads(line) for line in said.splitlines()]
     assert events[-1]["event"] == "result" and sum(event["event"] == "metric" for event in events) >= 5
+
+
+def test_a_killed_launcher_takes_its_processes_along(data_lab: Lab, base: Path) -> None:
+    """Each has a session of its own, which a kill of the job's process group does not reach."""
+    folder = data_lab.root / "killed"
+    folder.mkdir()
+    params = json.dumps({**PARAMS, "base": str(base), "max_steps": -1, "num_train_epochs": 1000})
+    command = [sys.executable, *LAUNCHER, *WORKER, "--lab", str(data_lab.root), "--folder", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    with (folder / "log").open("wb") as log:
+        launcher = subprocess.Popen([*command, "--params", params], env=environment, stdout=log, stderr=log)
+    ends = time.monotonic() + 120
+    while not (folder / "metrics.jsonl").exists() and time.monotonic() < ends:
+        time.sleep(0.2)
+    workers = [child for child in psutil.Process(launcher.pid).children() if "pipeline.train.worker" in child.cmdline()]
+    launcher.kill()
+    launcher.wait()
+    assert len(workers) == 2 and psutil.wait_procs(workers, timeout=5)[1] == []
