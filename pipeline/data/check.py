@@ -200,13 +200,13 @@ def _judge(claim: Claim, results: list[dict[str, Any] | str]) -> str | None:
         return str(refused[0])
     try:
         return verify(claim, [result for result in results if not isinstance(result, str)])
-    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         return f"nothing named {str(claim['quantity'])[:60]!r} ({type(error).__name__})"
 
 
 def _shape(claim: object) -> str | None:
     """What is wrong with a claim's form, None where nothing is."""
-    if not isinstance(claim, dict) or not isinstance(claim.get("quantity"), str) or "text" not in claim:
+    if not isinstance(claim, dict) or not all(isinstance(claim.get(name), str) for name in ("quantity", "text")):
         return "not an object with quantity and text"
     try:
         strange = [run.experiment for run in runs_of(claim) if run.experiment not in CHECKED]

@@ -151,6 +151,8 @@ def runs_of(claim: Claim) -> list[Run]:
     if not isinstance(claim, dict):
         raise TypeError("a claim is an object")
     raw = claim.get("runs", [claim])
+    if not all(isinstance(item["params"], dict) for item in raw):
+        raise TypeError("a run's params are an object")
     return [Run(str(item["experiment"]), dict(item["params"])) for item in raw]
 
 

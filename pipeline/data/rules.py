@@ -1,7 +1,8 @@
 """Rules that turn results into verdicts, each one small function that anyone can re-run.
 
-A rule takes the results of its runs and a feature's name (or "") and returns the verdict's words. Values are compared
-as they are shown, at two decimals, so that a verdict never contradicts the numbers beside it.
+A rule takes the results of its runs and a feature's name (or "") and returns the verdict's words; it raises ValueError
+for runs that it cannot judge. Values are compared as they are shown, at two decimals, so that a verdict never
+contradicts the numbers beside it; an order of the phases compares them in the feature's steps.
 """
 
 from __future__ import annotations
@@ -60,14 +61,18 @@ def leader(results: Results, feature: str) -> str:
     first, second = (shown(result, feature) for result in results)
     if first == second:
         return NEITHER
-    changed, winner = _changed(results), (results[0] if first > second else results[1])["params"]
+    changed = deciding(*(result["params"] for result in results))
+    winner = results[first < second]["params"]
     return str(winner[changed]) if changed == "phase_type" else f"{changed} {setting(winner[changed])}"
 
 
 @rule("trend")
 def trend(results: Results, feature: str) -> str:
-    """How a feature goes with the setting by which two runs differ: "From depth 4 to 16 zz_long falls"."""
-    changed = _changed(results)
+    """How a feature goes with the one setting by which two runs differ: "From depth 4 to 16 zz_long falls"."""
+    one, other = (result["params"] for result in results)
+    changed = deciding(one, other)
+    if changed == "phase_type" or any(one[name] != other[name] for name in one if name != changed):
+        raise ValueError("the two runs do not differ in the depth, the size or the bias alone")
     few, many = sorted(results, key=lambda result: result["params"][changed])
     low, high = shown(few, feature), shown(many, feature)
     went = "rises" if high > low else "falls" if high < low else "stays"
@@ -75,9 +80,8 @@ def trend(results: Results, feature: str) -> str:
     return f"From {changed} {steps} {feature} {went}"
 
 
-def _changed(results: Results) -> str:
-    """The setting that sets two runs apart."""
-    one, other = (result["params"] for result in results)
+def deciding(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """The setting that sets two runs' parameters apart, the phase before the others. Raises ValueError without one."""
     changed = next((name for name in DECIDING if one[name] != other[name]), None)
     if changed is None:
         raise ValueError("the two runs do not differ in phase, depth, size or bias")
@@ -105,13 +109,16 @@ def seed(results: Results, feature: str) -> str:
 def order(results: Results, feature: str) -> str:
     """The runs' phase types from the largest feature to the smallest, compared in the feature's steps.
 
-    Which of two with the same step is larger hangs on the seed: ">=" stands between them, in the order of `USUALLY`.
+    Between two of one step stands "≳", larger or about equal, and the one that is larger more often comes first
+    (`USUALLY`).
     """
     values = {str(result["phase_type"]): float(foretold(feature, result["features"][feature])) for result in results}
+    if len(values) < len(results):
+        raise ValueError("a phase is among the runs twice")
     ranked = sorted(values, key=lambda phase: (-values[phase], USUALLY.index(phase)))
     words = [ranked[0]]
     for before, after in pairwise(ranked):
-        words += [" >= " if values[before] == values[after] else " > ", after]
+        words += [" ≳ " if values[before] == values[after] else " > ", after]
     return "".join(words)
 
 
@@ -120,7 +127,7 @@ USUALLY = ("spt_cluster", "pseudorandom", "ising_symmetry_breaking", "trivial_pr
 
 
 EARLY_UNTIL = 3
-"""The last of the first layers: in them a random circuit has not yet entangled more than the other phases."""
+"""The last of the first layers: in them a random circuit has rarely entangled the middle cut more than the cluster."""
 
 
 @rule("stage")

@@ -11,7 +11,7 @@ from pipeline.data.kinds.base import Case, Draft, Result, kind
 from pipeline.data.kinds.numeric import FEATURES
 from pipeline.data.numbers import foretold
 from pipeline.data.regions import BIASES, DEPTHS, PHASES, SIZES, Region, draw
-from pipeline.data.rules import DECIDING
+from pipeline.data.rules import deciding
 from pipeline.data.wordings import pick, settings_text
 
 CLOSE_KEPT = 0.2
@@ -57,18 +57,18 @@ class ComparisonKind:
         if len(steps) == 1 and rng.random() > CLOSE_KEPT:
             return None
         runs = "\n".join(f"{label}: {settings_text(run.params)}" for label, run in zip("AB", case.runs, strict=True))
-        changed = next(name for name in DECIDING if case.runs[0].params[name] != case.runs[1].params[name])
+        changed = deciding(*(run.params for run in case.runs))
         pairs = list(zip(case.runs, results, strict=True))
-        sides = " ".join(f"{label}: {_side(words, pair, changed)}." for label, pair in zip("AB", pairs, strict=True))
+        sides = " ".join(f"{label}: {_side(words, *one, changed)}." for label, one in zip("AB", pairs, strict=True))
         told = feature if changed == "phase_type" else f"{words.verdict('trend', pairs, feature)}: it"
         told += f" is larger with {words.verdict('leader', pairs, feature)}"
         winner = words.verdict("higher", pairs, feature)
         return Draft(pick(rng, "comparison", feature=feature, runs=runs), f"{sides} {told}. {winner}.")
 
 
-def _side(words: Words, pair: tuple[Run, Result], changed: str) -> str:
+def _side(words: Words, run: Run, result: Result, changed: str) -> str:
     """A run by what sets it apart from the other: its phase with its depth, or its setting."""
-    text = f"{words.param(pair[0], 'phase_type')}, "
+    text = f"{words.param(run, 'phase_type')}, "
     if changed != "phase_type":
-        return f"{text}{changed} {words.param(pair[0], changed)}"
-    return f"{text}depth {words.param(pair[0], 'depth')}, {words.verdict('stage', [pair])}"
+        return f"{text}{changed} {words.param(run, changed)}"
+    return f"{text}depth {words.param(run, 'depth')}, {words.verdict('stage', [(run, result)])}"

@@ -40,8 +40,8 @@ _NONE = re.compile(r"\b(?i:neither)\s+(?:run\s+)?[AB]\b|\bA and B (?:have the sa
 _RISING = re.compile(
     r"(?:smallest|lowest|least|weakest)\s+(?:\w+\s+)?(?:to|first)\b|\b(?:ascending|increasing|rising)\b", re.I
 )
-_JOINED = re.compile(r"[\s>=<‹›≈≥≤,→:`*\d.)]*(?:then|and)?\s*")
-_SIGNS = re.compile(r"[>=<‹›≈≥≤→]|\bthen\b|\d[.)]")
+_JOINED = re.compile(r"[\s>=<‹›≈≥≤≳≲,→:`*\d.)]*(?:then|and)?\s*")
+_SIGNS = re.compile(r"[>=<‹›≈≥≤≳≲→]|\bthen\b|\d[.)]")
 _CUE = re.compile(
     rf"\b(?:order|ranking|rank(?:s|ed)|sorted|descending|ascending|decreasing|increasing|falling|rising|top|first|has"
     rf"|{_MORE}|{_LESS})\b",
@@ -75,8 +75,9 @@ def _other(run: str) -> str:
 def ranking(answer: str) -> dict[str, int]:
     """Each phase's rank, 0 for the largest: the last four that are joined by signs, else as they come.
 
-    Phases with "=" between them share a rank; "<", or "from smallest to largest" in front, turns the order around.
-    Without signs, and without a word of order or size, a list of phases ranks nothing.
+    Phases with "=" between them share a rank; "≥" and "≳" say which comes first, as ">" does; "<", or "from smallest to
+    largest" in front, turns the order around. Without signs, and without a word of order or size, a list of phases
+    ranks nothing.
     """
     text = plain(answer)
     found = [(phase, span) for phase, span, denied in all_mentions(text) if denied in (None, "than")]
@@ -96,8 +97,8 @@ def ranking(answer: str) -> dict[str, int]:
         rank += bool(ranks) and joint not in ("=", "≈")
         ranks[phase] = rank
     between = "".join(joints)
-    falls = any(sign in between for sign in ">›≥")
-    if any(sign in between for sign in "<‹≤") or (not falls and listed and _RISING.search(before)):
+    falls = any(sign in between for sign in ">›≥≳")
+    if any(sign in between for sign in "<‹≤≲") or (not falls and listed and _RISING.search(before)):
         return {phase: rank - place for phase, place in reversed(ranks.items())}
     return ranks
 
