@@ -27,7 +27,7 @@ from pipeline.data.claims import Run  # noqa: E402
 from pipeline.data.kinds.numeric import FEATURES  # noqa: E402
 from pipeline.data.numbers import foretold  # noqa: E402
 from pipeline.data.regions import DEPTHS, PHASES, SIZES, TRAIN, VALIDATION, Region, draw  # noqa: E402
-from pipeline.data.rules import is_of_the_seed  # noqa: E402
+from pipeline.data.rules import EARLY_UNTIL, is_of_the_seed  # noqa: E402
 from pipeline.data.source import InProcess  # noqa: E402
 from pipeline.evaluate.graders.numeric import tolerance  # noqa: E402
 from pipeline.evaluate.questions.ordering import CLEAR  # noqa: E402
@@ -37,7 +37,6 @@ Runs = list[tuple[Params, dict[str, float]]]
 Tables = dict[str, dict[Any, float]]
 Key = Callable[[Params], tuple[Any, ...]]
 TRAINING_RUNS, TEST_RUNS = 4000, 1000
-FIRST_DEPTHS = (1, 2, 3)
 
 
 def nearest(value: int, known: tuple[int, ...]) -> int:
@@ -107,7 +106,7 @@ def orders(tables: Tables, places: list[Runs]) -> None:
                 sorted(place, key=lambda run, key=key, name=name: -tables[name][key(run[0]), feature])  # type: ignore[misc]
                 for name, key in KEYS.items()
             ]
-            early = place[0][0]["depth"] in FIRST_DEPTHS
+            early = place[0][0]["depth"] <= EARLY_UNTIL
             right[feature, "first layers" if early else "later"].append([holds(order, feature) for order in ranked])
     show(right)
 

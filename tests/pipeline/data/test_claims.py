@@ -3,7 +3,6 @@
 import json
 import statistics
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,7 @@ from pipeline.data.numbers import foretold, half_step, measured, numbers_in
 from pipeline.data.params import CheckParams
 from pipeline.data.prompts import strange_settings
 from pipeline.data.regions import DEPTHS, PHASES, REGIONS, SIZES, TRAIN
-from pipeline.data.rules import RULES, is_of_the_seed
+from pipeline.data.rules import is_of_the_seed
 from pipeline.data.samples import make
 from pipeline.data.source import InProcess
 from pipeline.errors import DataError
@@ -131,47 +130,6 @@ def test_a_comparison_names_the_setting_that_wins() -> None:
         assert str(winner[name or "phase_type"]) in (value, f"{float(value) if name == 'bias' else value}")
 
 
-def ran(phase: str, depth: int, **features: float) -> dict[str, Any]:
-    """A result with the features a rule looks at."""
-    params = {"phase_type": phase, "depth": depth, "system_size": 8, "bias": 0.65}
-    return {"phase_type": phase, "params": params, "features": features}
-
-
-def test_phases_of_one_step_stand_side_by_side_in_an_order() -> None:
-    """Steps of 0.05: 0.31 and 0.29 are both 0.30, 0.24 is not."""
-    values = {"spt_cluster": 0.29, "pseudorandom": 0.31, "trivial_product": 0.9, "ising_symmetry_breaking": 0.24}
-    results = [ran(phase, 4, zz_long=value) for phase, value in values.items()]
-    said = RULES["order"](results, "zz_long")
-    assert said == "trivial_product > spt_cluster ≳ pseudorandom > ising_symmetry_breaking"
-
-
-@pytest.mark.parametrize(("deep", "said"), [(0.5, "rises"), (0.1, "falls"), (0.204, "stays")])
-def test_a_trend_goes_with_the_setting_whichever_run_comes_first(deep: float, said: str) -> None:
-    runs = [ran("spt_cluster", 4, zz_long=0.2), ran("spt_cluster", 12, zz_long=deep)]
-    assert {RULES["trend"](pair, "zz_long") for pair in (runs, runs[::-1])} == {f"From depth 4 to 12 zz_long {said}"}
-
-
-def test_the_first_three_layers_are_early() -> None:
-    assert [RULES["stage"]([ran("spt_cluster", depth)], "") for depth in (1, 3, 4, 16)] == [
-        "early",
-        "early",
-        "late",
-        "late",
-    ]
-
-
-def test_a_trend_needs_runs_that_differ_in_one_number_alone() -> None:
-    shallow = ran("spt_cluster", 4, zz_long=0.2)
-    deeper = ran("spt_cluster", 12, zz_long=0.1)
-    for other in (
-        shallow,
-        ran("pseudorandom", 4, zz_long=0.1),
-        {**deeper, "params": {**deeper["params"], "system_size": 16}},
-    ):
-        with pytest.raises(ValueError, match="differ"):
-            RULES["trend"]([shallow, other], "zz_long")
-
-
 SPT = {"experiment": "run_phase", "params": {"phase_type": "spt_cluster"}}
 
 
@@ -187,16 +145,9 @@ SPT = {"experiment": "run_phase", "params": {"phase_type": "spt_cluster"}}
         {"quantity": "verdict.nothing", "runs": []},
         {"quantity": "verdict.higher", "runs": []},
         {"quantity": "verdict.trend", "runs": []},
-        {
-            "quantity": "verdict.order",
-            "runs": [{"experiment": "run_phase", "params": {"phase_type": "spt_cluster"}}] * 2,
-        },
+        {"quantity": "verdict.order", "runs": [SPT] * 2},
         {"quantity": "verdict.stage", "runs": [{"experiment": "discovery", "params": {}}], "text": 7},
-        {
-            "quantity": "features.transverse",
-            "experiment": "run_phase",
-            "params": [["phase_type", "spt_cluster"], [1, 2]],
-        },
+        {"quantity": "features.transverse", **SPT, "params": [["phase_type", "spt_cluster"], [1, 2]]},
         {"quantity": "features.transverse", **SPT, "value": 0.56, "text": 10**400},
         {"quantity": "glossary.nothing", "runs": []},
         {"quantity": "tool", "runs": []},
