@@ -14,6 +14,9 @@ from pipeline.train.batches import Batch
 
 MOST_BYTES = 1_000_000_000
 """Sets whose states take more keep none: of a batch that is kept in part, nothing is saved."""
+_BLOCK_BYTES = 64 << 20
+"""States lie together in blocks of this size, which the C library takes from the system directly: kept one by one, they
+fill the holes between a step's short-lived parts, and the heap grows around them."""
 
 
 class Trunk:
@@ -23,6 +26,7 @@ class Trunk:
         self._keeps = keeps
         self._left = most_bytes
         self._kept: dict[tuple[bytes, bytes], Tensor] = {}
+        self._block: Tensor | None = None
 
     def states(self, batch: Batch, run: Callable[[], Tensor]) -> Tensor:
         """The states of the batch (rows × width), from what was kept where all of it was, else by `run`.
@@ -48,6 +52,7 @@ class Trunk:
         """Forgets all states and keeps none from now on; whether that freed anything."""
         held, self._keeps = bool(self._kept), False
         self._kept.clear()
+        self._block = None
         return held
 
     def _keep(self, key: tuple[bytes, bytes], states: Tensor) -> None:
@@ -57,7 +62,15 @@ class Trunk:
         if self._left < 0:
             self.drop()
         else:
-            self._kept[key] = states.clone()
+            self._kept[key] = self._stored(states)
+
+    def _stored(self, states: Tensor) -> Tensor:
+        """A copy of the states in the block, or in a new one where they no longer fit."""
+        if self._block is None or len(self._block) < len(states):
+            rows = max(len(states), _BLOCK_BYTES // (states.shape[1] * states.element_size()))
+            self._block = states.new_empty(rows, states.shape[1])
+        stored, self._block = self._block[: len(states)], self._block[len(states) :]
+        return stored.copy_(states)
 
 
 def _places(batch: Batch) -> list[tuple[tuple[bytes, bytes], slice]]:
