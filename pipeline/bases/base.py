@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -24,7 +25,8 @@ class Base:
 
     `path` is a .gguf file (`kind` "gguf") or a folder of safetensors and tokenizer ("hf"). `sha256`
     is the file's, or for a folder the digest over its weight files' names and digests. `add_bos` says
-    that a prompt starts with the begin-of-text token even where the template does not write it.
+    that a prompt starts with the begin-of-text token even where the template does not write it. `seen` is
+    the `stamp` of a user's own file or folder when it was described.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Base:
     bos_token: str
     eos_token: str
     add_bos: bool
+    seen: str = ""
 
     @property
     def entry(self) -> BaseEntry | None:
@@ -97,9 +100,23 @@ def _read_record(lab: Lab, name: str, file: str) -> Base | None:
     return base if whole else None
 
 
+def stamp(path: Path) -> str:
+    """Names, sizes and times of a model's files: where it is another, they were written anew."""
+    files = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file())
+    told = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+
 def locate(lab: Lab, name: str) -> Base:
-    """The base of that name (catalogue, HF id, Ollama tag, path). Raises BaseError where it is not here."""
+    """The base of that name (catalogue, HF id, Ollama tag, path). Raises BaseError where it is not here.
+
+    A user's own file or folder that was written anew since is described anew.
+    """
     if base := load_record(lab, name):
+        if base.source.startswith(("file ", "folder ")) and base.seen != stamp(base.path):
+            from pipeline.bases.local import register_path
+
+            return register_path(lab, base.name, base.path)
         return base
     path = Path(name).expanduser()
     if path.exists() and not find_entry(name):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from pipeline.bases.base import Base, load_record, save_record, slug
+from pipeline.bases.base import Base, load_record, save_record, slug, stamp
 from pipeline.bases.catalogue import find_entry
 from pipeline.bases.describe import describe_folder, describe_gguf
 from pipeline.errors import BaseError
@@ -27,6 +27,9 @@ def register_path(lab: Lab, name: str, path: Path) -> Base:
     """
     given, path = name, path.expanduser().resolve()
     short = slug(path.name.removesuffix(".gguf")) if "/" in given or Path(given).exists() else given
+    former = load_record(lab, short)
+    if former and former.path.resolve() == path and former.seen == stamp(path):
+        return former
     if path.is_dir():
         base = describe_folder(short, path, f"folder {path}")
     elif path.is_file():
@@ -35,6 +38,7 @@ def register_path(lab: Lab, name: str, path: Path) -> Base:
         raise BaseError(f"{path} is neither a file nor a folder: give the path of a .gguf file or a model folder")
     if short != given and _is_anothers(lab, base):
         base = replace(base, name=f"{short}-{base.sha256[:8]}")
+    base = replace(base, seen=stamp(path))
     save_record(lab, base)
     return base
 

@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.data.bindings import misplaced
 from pipeline.data.claims import Claim, Run, runs_of, verify
 from pipeline.data.line import Sample
 from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
@@ -117,6 +118,11 @@ def check_samples(samples: list[tuple[int, Sample]]) -> list[Failure]:
                 Failure(number, str(claim["quantity"]), str(claim["text"]), clip(f"the output says {said!r}"))
                 for claim in shaped
                 if (said := _said(sample.output, claim)) is not None
+            ]
+            failures += [
+                Failure(number, str(claim["quantity"]), str(claim["text"]), told)
+                for claim in shaped
+                if (span := _span(claim)) and (told := misplaced(sample.output, claim, span))
             ]
     results = _results([run for _, _, runs in todo for run in runs])
     keys: dict[int, set[str]] = {number: set() for number, _ in samples}

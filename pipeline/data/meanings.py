@@ -53,6 +53,14 @@ PHASE = {
     "trivial_product": "the mark of this phase, every site aligned with the field on its own, is {}.",
     "pseudorandom": "the random gates scramble the chain; entanglement is {} and no local order is kept.",
 }
+EVEN = "the order of this phase, aligned neighbouring spins, is {}; magnetization is zero, since the bias is one half."
+"""The meaning of an Ising run whose two sectors are equally likely."""
+TREND = {
+    "grows": "Drift grows with the factor.",
+    "levels off": "Drift levels off.",
+    "returns": "Drift returns: the deepest replay is nearer to the first run than one before it.",
+    "goes up and down": "Drift goes up and down with the factor.",
+}
 NO_SECTORS = "The phase has no sectors, so nothing depends on the bias and none of the features carries a distance."
 SAME = "Both directions show the same fingerprint: none of the features carries a distance."
 TRI_NEXT = {
@@ -65,6 +73,8 @@ TRI_NEXT = {
 def phase_meaning(results: Results, feature: str) -> str:
     """What a run's numbers say of its phase."""
     name = str(results[0]["phase_type"])
+    if name == "ising_symmetry_breaking" and results[0]["params"]["bias"] == 0.5:
+        return EVEN.format(strength(results, MARK[name]))
     level = entanglement if name == "pseudorandom" else strength
     return PHASE[name].format(level(results, MARK[name]))
 
@@ -75,10 +85,22 @@ def tri_silence(results: Results, feature: str) -> str:
     return NO_SECTORS if results[0]["params"]["phase_type"] in ("spt_cluster", "trivial_product") else SAME
 
 
+@rule("tri_source")
+def tri_source(results: Results, feature: str) -> str:
+    """The feature that carries TRI, where its two values show as equal."""
+    return f"It is carried by {tri_carrier(results, feature)}, whose two values differ by less than is shown."
+
+
 @rule("tri_next")
 def tri_next(results: Results, feature: str) -> str:
     """What a TRI run leads to."""
     return TRI_NEXT["none" if tri_carrier(results, feature) == "none" else "some"]
+
+
+@rule("drift_course")
+def drift_course(results: Results, feature: str) -> str:
+    """How the replays after the base drift."""
+    return TREND[drift_trend(results, feature)]
 
 
 @rule("drift_meaning")

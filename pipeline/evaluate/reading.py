@@ -18,8 +18,8 @@ _LEAST_WORDS = 3
 """A shorter piece of the question ("depth 4") may stand in an answer of one's own."""
 _ITEM = re.compile(r"^\s*\d+[.)]\s+", re.M)
 _SETTING = re.compile(
-    r"\b(?:bias|depth|seed|(?:system[_ ])?size|chain length|sites|shots|n)\s*(?:=|:|of|is)?\s*"
-    r"[-−–]?\d+(?:\.\d+)?(?![\w.]*\d)",
+    r"\b(?:bias|depth|seed|(?:system[_ ])?size|chain length|shots|n)\s*(?:=|:|of|is)?\s*"
+    r"[-−–]?\d+(?:\.\d+)?(?![\w.]*\d)|\bsites\s*[=:]?\s*\d+(?![\w.]*\d)",
     re.I,
 )
 _COUNTED = re.compile(rf"{NUMBER.pattern}\s*(?:%|(?:percent|bonds|sites|qubits|layers|spins|steps)\b)", re.I)

@@ -28,6 +28,7 @@ class State:
     """Where a run stands. `step` counts optimizer steps; `micro` is the micro-batch that fits in memory.
 
     `precision` (bf16, fp32) and `processes` are what it computes with: a run that goes on does so with the same.
+    `changes` says what it was given anew on the way.
     """
 
     step: int = 0
@@ -42,6 +43,7 @@ class State:
     identity: dict[str, Any] = field(default_factory=dict)
     precision: str = ""
     processes: int = 1
+    changes: list[str] = field(default_factory=list)
 
 
 def save(run: Path, state: State, adapters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> None:

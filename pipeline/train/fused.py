@@ -38,6 +38,11 @@ _HEAD_ROWS = 256
 
 def fits(model: Any) -> bool:
     """Whether this file can stand for the peft model: its architecture, plain LoRA, on a CPU."""
+    return not obstacle(model)
+
+
+def obstacle(model: Any) -> str:
+    """Why this file cannot stand for the peft model; empty where it can."""
     config, base = model.config, model.get_base_model()
     plain = (
         config.model_type in _MODELS
@@ -46,8 +51,12 @@ def fits(model: Any) -> bool:
         and not getattr(config, "sliding_window", None)
         and not getattr(config, "mlp_bias", False)
     )
-    lora = model.peft_config["default"]
-    return plain and not lora.lora_dropout and next(base.parameters()).device.type == "cpu"
+    if not plain:
+        return f"a {config.model_type} model as this one is computed through transformers"
+    if model.peft_config["default"].lora_dropout:
+        return "lora_dropout is above 0"
+    device = next(base.parameters()).device.type
+    return "" if device == "cpu" else f"it is on {device}"
 
 
 class FusedLoss(nn.Module):

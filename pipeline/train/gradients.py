@@ -30,7 +30,7 @@ def add_up(job: Training, loss: nn.Module, batches: list[list[int]]) -> float | 
                 break
             value = loss(collate(tokens, part))
             job.accelerator.backward(value * weight)
-            total += value.detach().double().cpu() * weight
+            total += value.detach().cpu().double() * weight
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

@@ -10,20 +10,24 @@ from pipeline.bases.base import Base
 from pipeline.errors import DataError, TrainError
 from pipeline.files import sha256_of
 from pipeline.train import checkpoint
+from pipeline.train.checkpoint import State
 from pipeline.train.params import Recipe, TrainParams
+from pipeline.train.settings import CHANGEABLE
 
 
 def identity_of(base: Base, data: Path, held: Path | None, recipe: Recipe, seed: int, system: str) -> dict[str, Any]:
     """What a resumed run must have in common with the one it goes on with."""
     if not data.is_file():
         raise DataError(f"{data} is not there: run `benlab generate` first, or name a file with --data")
-    fixed = recipe.model_dump(exclude={"checkpoint_seconds"}, exclude_none=True)
+    # The base is known by its bytes, however it is called; what a run may change in the middle is no part of it.
+    fixed = recipe.model_dump(exclude={"base", "checkpoint_seconds", *CHANGEABLE}, exclude_none=True)
     settings = hashlib.sha256(repr(sorted(fixed.items())).encode()).hexdigest()
     return {
         "base_sha256": base.sha256,
         "data_sha256": sha256_of(data),
         "validation_sha256": sha256_of(held) if held else "",
         "settings": settings,
+        "changeable": {name: getattr(recipe, name) for name in CHANGEABLE},
         "seed": seed,
         "system_sha256": hashlib.sha256(system.encode()).hexdigest(),
     }
@@ -33,6 +37,11 @@ def check_resume(run: Path, params: TrainParams, identity: dict[str, Any]) -> No
     """Raises TrainError where the run to go on with had another base, other data or other settings."""
     kept = checkpoint.peek(run) if params.resume else None
     if kept is None:
+        if params.resume and (run / checkpoint.FOLDER / "state.json").exists():
+            raise TrainError(
+                f"the checkpoint of {run.name} cannot be read (written by another version, or damaged): it is left as "
+                "it is; start anew without --resume"
+            )
         return
     names = {
         "base_sha256": "base",
@@ -48,3 +57,13 @@ def check_resume(run: Path, params: TrainParams, identity: dict[str, Any]) -> No
             f"{run.name} was started with another {' and another '.join(other)}: "
             "go on with the same, or start anew without --resume"
         )
+
+
+def changes(kept: State, identity: dict[str, Any]) -> list[str]:
+    """What a run that goes on was given anew, a sentence each."""
+    former, now = kept.identity.get("changeable", {}), identity["changeable"]
+    return [
+        f"from step {kept.step} on {name} is {now[name]:g}, it was {former[name]:g}"
+        for name in CHANGEABLE
+        if name in former and former[name] != now[name]
+    ]

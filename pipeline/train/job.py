@@ -41,9 +41,11 @@ class Training:
     def parts(self, tokens: TokenSet, numbers: list[int]) -> list[list[int]]:
         """The samples of those numbers in parts that are computed at once, of `state.micro` samples at most.
 
-        A CPU is as fast with 1,500 rows as with 10,000, and keeps under 3 GB; a GPU wants few large parts.
+        A CPU is as fast with 1,500 rows as with 10,000, and keeps under 3 GB; a GPU wants few large parts. The rows
+        shrink with the micro-batch: where they bound a part, fewer samples alone would change nothing.
         """
         most, overhead = (1536, 64) if self.accelerator.device.type == "cpu" else (1 << 30, 4096)
+        most = most * self.state.micro // self.schedule.recipe.per_device_train_batch_size
         return pieces(tokens, numbers, self.state.micro, most, overhead)
 
     def anywhere(self, flag: bool) -> bool:
@@ -87,5 +89,6 @@ class Training:
             f"the last good checkpoint is step {kept.step} in runs/{self.run.name}" if kept else "nothing was saved yet"
         )
         return TrainError(
-            f"the loss is not a number at step {step + 1} (learning rate {rate:g}): lower --learning-rate; {where}"
+            f"the loss is not a number at step {step + 1} (learning rate {rate:g}): {where}; go on with "
+            "--resume and a lower --learning-rate, or start anew with one"
         )

@@ -13,9 +13,11 @@ from pipeline.errors import Interrupted, LabError
 from pipeline.train import checkpoint, gradients, validation
 from pipeline.train.checkpoint import State
 from pipeline.train.clock import Clock
+from pipeline.train.identity import changes
 from pipeline.train.job import Training
 from pipeline.train.memory import Heap
 from pipeline.train.metrics import MetricsLog
+from pipeline.train.model import dropout_of_adapters
 from pipeline.train.optimizer import new_optimizer, set_rate
 from simulator.events import Event, Metric, Note, Progress
 
@@ -30,6 +32,7 @@ def train(job: Training) -> Generator[Event, None, State]:
     yield from _resume(job, optimizer)
     # Only placed and given its number format: the processes meet in gradients.py, all at one place.
     loss = job.accelerator.prepare_model(job.loss, evaluation_mode=True)
+    dropout_of_adapters(loss, on=True)
     state, clock = job.state, Clock(job.threads)
     heap = Heap()
     log = MetricsLog(job.run, state.step, job.tensorboard) if job.accelerator.is_main_process else None
@@ -82,10 +85,14 @@ def _resume(job: Training, optimizer: torch.optim.Optimizer) -> Iterator[Event]:
     """Takes over adapters, optimizer and position of the checkpoint, where the run goes on with one."""
     if job.resume_from is None:
         return
-    micro = job.state.micro
+    micro, identity = job.state.micro, job.state.identity
     job.state = checkpoint.load(job.resume_from, job.adapters, optimizer)
     job.state.micro = min(micro, job.state.micro)
     yield Note(f"going on with {job.resume_from.name} at step {job.state.step} of {job.schedule.total_steps}")
+    for change in changes(job.state, identity):
+        job.state.changes.append(change)
+        yield Note(change)
+    job.state.identity = identity
 
 
 def _step(

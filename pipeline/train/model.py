@@ -78,6 +78,17 @@ def _uppermost(blocks: int, upper: int) -> list[int] | None:
     return list(range(blocks - upper, blocks)) if upper < blocks else None
 
 
+def dropout_of_adapters(loss: nn.Module, on: bool) -> None:
+    """Turns the adapters' dropout (`lora_dropout`) on or off; the base's own, where it has any, stays off.
+
+    A base comes without it from transformers, and the written-out loss has none.
+    """
+    loss.eval()
+    for name, module in loss.named_modules():
+        if "lora_dropout" in name:
+            module.train(on)
+
+
 def trainable(model: nn.Module) -> dict[str, torch.nn.Parameter]:
     """The adapters' parameters by name, in the model's order."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}

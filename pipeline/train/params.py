@@ -111,7 +111,9 @@ class TrainParams(BaseModel):
     )
     lora_r: int | None = Field(default=None, ge=1, le=512, description="rank of the adapter")
     lora_alpha: int | None = Field(default=None, ge=1, le=4096, description="the adapter is scaled by alpha / rank")
-    lora_dropout: float | None = Field(default=None, ge=0, lt=1, description="dropout in front of the adapter")
+    lora_dropout: float | None = Field(
+        default=None, ge=0, lt=1, description="dropout in front of the adapter; above 0 a CPU goes without its fast way"
+    )
     lora_layers: int | None = Field(
         default=None,
         ge=1,

@@ -38,6 +38,7 @@ def manifest(base: Base, recipe: Recipe, state: State, facts: dict[str, Any]) ->
             "best_validation": state.best_loss,
             "kept_step": state.best_step or state.step,
         },
+        "changes": state.changes,
         "steps": state.step,
         "seconds": round(state.seconds, 1),
         "versions": {name: _version(name) for name in _PACKAGES} | {"python": platform.python_version()},

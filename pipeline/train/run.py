@@ -18,11 +18,11 @@ from pipeline.data.paths import given_path
 from pipeline.errors import TrainError
 from pipeline.lab import Lab
 from pipeline.modelfile import load
-from pipeline.train import checkpoint, precision
+from pipeline.train import checkpoint, precision, settings
 from pipeline.train.checkpoint import State
 from pipeline.train.control import Control
 from pipeline.train.forward import SharedPrefixLoss, check_head
-from pipeline.train.fused import FusedLoss, fits
+from pipeline.train.fused import FusedLoss, fits, obstacle
 from pipeline.train.heldout import hold_out, validation_file, why_not
 from pipeline.train.identity import check_resume, identity_of
 from pipeline.train.job import Training
@@ -63,6 +63,8 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
     job = yield from _prepare(lab, run, base, tokens, validation, params, recipe)
     job.control = control
     job.state.identity = identity
+    if job.resume_from and job.accelerator.is_main_process:
+        settings.change(run, recipe)
     if micro:
         job.state.micro = min(micro, job.state.micro)
     if (micro or params.memory_limit_mb) and isinstance(job.loss, FusedLoss):
@@ -174,6 +176,8 @@ def _prepare(
     yield Note(f"computing on {device} in {why}")
     peft_model, loss = _model(lab, base, dtype, device, params, recipe)
     by_hand = isinstance(loss, FusedLoss)
+    if not by_hand and device.type == "cpu":
+        yield Note(f"without the fast way for llama-like models on a CPU: {obstacle(peft_model)}")
     accelerator = Accelerator(mixed_precision="bf16" if dtype == torch.bfloat16 and not by_hand else "no")
     if kept and kept.processes != accelerator.num_processes:
         raise TrainError(

@@ -9,22 +9,20 @@ import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 from pipeline import errors
 from pipeline.alone import only_one
 from pipeline.bases.base import locate, locate_gguf
 from pipeline.data.paths import given_path
 from pipeline.errors import BadInput, BaseError, PipelineError, TrainError
-from pipeline.files import write_text_atomic
 from pipeline.lab import Lab, current_run
+from pipeline.train import settings
 from pipeline.train.control import set_pause
 from pipeline.train.owner import owner
 from pipeline.train.params import Recipe, TrainParams
 from pipeline.train.samples import read_with_bad
 from simulator.events import Event, Failed, Note, Result, from_line
 
-_SETTINGS = "train.json"
 _GRACE_SECONDS = 6.0
 _SHOWN_BAD = 5
 
@@ -38,7 +36,7 @@ def run(lab: Lab, params: TrainParams) -> Iterator[Event]:
     with only_one(folder / ".train.lock", busy):
         yield from _check(lab, folder, params, recipe)
         if not params.resume:
-            write_text_atomic(folder / _SETTINGS, json.dumps(_settled(params, recipe)))
+            settings.keep(folder, params, recipe)
         set_pause(folder, False)  # what a cancelled run left
         yield from _trained(lab, folder, params, recipe)
 
@@ -58,16 +56,8 @@ def _trained(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> Ite
             "checkpoint: close other programs, then `benlab train --resume`, or start anew with a smaller --max-length"
         )
     if code:
-        raise TrainError(f"the training ended with code {code}: runs/{folder.name}/job.log has the reason")
-
-
-def _settled(params: TrainParams, recipe: Recipe) -> dict[str, Any]:
-    """What the run is made with, in values and whole paths: recipes change, and so does the working folder."""
-    given = params.model_dump(mode="json", exclude_unset=True)
-    for name in ("data", "out"):
-        if path := getattr(params, name):
-            given[name] = str(given_path(path).absolute())
-    return {**recipe.model_dump(mode="json", exclude_none=True), **given, "recipe": params.recipe_name}
+        log = current_run(lab, "train").name if os.environ.get("BENLAB_RUN_DIR") else folder.name
+        raise TrainError(f"the training ended with code {code}: runs/{log}/job.log has the reason")
 
 
 def _micro(folder: Path, recipe: Recipe) -> int:
@@ -140,11 +130,11 @@ def _resumed(lab: Lab, params: TrainParams) -> tuple[Path, TrainParams]:
     folders = (
         [lab.runs / wanted]
         if wanted
-        else sorted((file.parent for file in lab.runs.glob(f"*/{_SETTINGS}")), reverse=True)
+        else sorted((file.parent for file in lab.runs.glob(f"*/{settings.SETTINGS}")), reverse=True)
     )
     for folder in folders:
         if resumable(folder):
-            former = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
+            former = settings.read(folder)
             given = params.model_dump(exclude_unset=True, exclude={"resume_run"})
             if given.get("recipe") not in (None, former.get("recipe")):
                 raise BadInput(
@@ -161,7 +151,7 @@ def resumable(folder: Path) -> bool:
     ended = (folder / "adapter").exists()
     # A kill between two renames leaves the checkpoint under its second name; the run itself puts it back.
     kept = any((folder / name / "state.json").is_file() for name in ("checkpoint", ".checkpoint.former"))
-    return not ended and kept and (folder / _SETTINGS).is_file()
+    return not ended and kept and (folder / settings.SETTINGS).is_file()
 
 
 def _event(line: bytes) -> Event | None:

@@ -7,7 +7,9 @@ stands in, since attention is causal and every sample of a set follows the same 
 from __future__ import annotations
 
 from collections.abc import Callable
+from mmap import mmap
 
+import torch
 from torch import Tensor
 
 from pipeline.train.batches import Batch
@@ -15,8 +17,8 @@ from pipeline.train.batches import Batch
 MOST_BYTES = 1_000_000_000
 """Sets whose states take more keep none: of a batch that is kept in part, nothing is saved."""
 _BLOCK_BYTES = 64 << 20
-"""States lie together in blocks of this size, which the C library takes from the system directly: kept one by one, they
-fill the holes between a step's short-lived parts, and the heap grows around them."""
+"""States lie together in blocks of this size, outside the heap: kept one by one they fill the holes between a step's
+short-lived parts, and the heap grows around them."""
 
 
 class Trunk:
@@ -67,10 +69,19 @@ class Trunk:
     def _stored(self, states: Tensor) -> Tensor:
         """A copy of the states in the block, or in a new one where they no longer fit."""
         if self._block is None or len(self._block) < len(states):
-            rows = max(len(states), _BLOCK_BYTES // (states.shape[1] * states.element_size()))
-            self._block = states.new_empty(rows, states.shape[1])
+            size = states.shape[1] * states.element_size()
+            rows = max(len(states), _BLOCK_BYTES // size)
+            self._block = torch.frombuffer(_memory(rows * size), dtype=states.dtype).view(rows, states.shape[1])
         stored, self._block = self._block[: len(states)], self._block[len(states) :]
         return stored.copy_(states)
+
+
+def _memory(size: int) -> mmap:
+    """So many bytes from the system itself. Raises MemoryError."""
+    try:
+        return mmap(-1, size)
+    except OSError as error:
+        raise MemoryError(str(error)) from error
 
 
 def _places(batch: Batch) -> list[tuple[tuple[bytes, bytes], slice]]:

@@ -14,6 +14,7 @@ from pipeline.train import checkpoint
 from pipeline.train.batches import collate
 from pipeline.train.job import Training
 from pipeline.train.memory import is_out_of_memory
+from pipeline.train.model import dropout_of_adapters
 from simulator.events import Event, Note
 
 
@@ -74,7 +75,7 @@ def _held_out_loss(job: Training, loss: nn.Module) -> float | None:
     assert job.validation is not None
     world, rank = job.accelerator.num_processes, job.accelerator.process_index
     total, ran_out = torch.zeros((), dtype=torch.float64), False
-    loss.eval()
+    dropout_of_adapters(loss, on=False)
     try:
         with torch.no_grad():
             for part in job.parts(job.validation, list(range(len(job.validation.samples))))[rank::world]:
@@ -86,7 +87,7 @@ def _held_out_loss(job: Training, loss: nn.Module) -> float | None:
             raise
         ran_out = True
     finally:
-        loss.train()
+        dropout_of_adapters(loss, on=True)
     if job.anywhere(job.control.cancelled):
         raise job.interrupted()
     return None if job.anywhere(ran_out) else float(job.summed(total)) / job.validation.answer_tokens

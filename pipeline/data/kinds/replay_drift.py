@@ -12,12 +12,6 @@ from pipeline.data.wordings import pick, rest_text, settings_text
 
 FACTORS = ([1, 2, 4], [1, 2, 4, 8], [1, 2, 3, 4])
 BASE_DEPTHS = (1, 2, 3, 4)
-TREND = {
-    "grows": "Drift grows with the factor.",
-    "levels off": "Drift levels off.",
-    "returns": "Drift returns: the deepest replay is nearer to the first run than one before it.",
-    "goes up and down": "Drift goes up and down with the factor.",
-}
 
 
 @kind("replay_drift")
@@ -46,12 +40,12 @@ class ReplayDriftKind:
             f"{words.number(run, result, f'runs.{place}.drift')} at factor {words.param(run, f'depth_factors.{place}')}"
             for place in range(1, len(factors))
         )
-        trend = words.verdict("drift_trend", pair)
+        course = words.verdict("drift_course", pair)
         index = words.number(run, result, "replay_sensitivity_index")
         growth = ""
         if result["growth_exponent"] is not None:
             growth = f", growth exponent {words.number(run, result, 'growth_exponent')}"
-        measured = f"Replay drift is {level}: {drifts}. {TREND[trend]} Replay sensitivity index {index}{growth}."
+        measured = f"Replay drift is {level}: {drifts}. {course} Replay sensitivity index {index}{growth}."
         output = f"{measured} {words.verdict('drift_meaning', pair)}"
         settings, rest = settings_text(run.params), rest_text(run.params)
         return Draft(pick(rng, "replay_drift", phase=run.params["phase_type"], settings=settings, rest=rest), output)

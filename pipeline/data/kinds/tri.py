@@ -7,6 +7,7 @@ from random import Random
 
 from pipeline.data.claims import Run, Words
 from pipeline.data.kinds.base import Case, Draft, Result, kind
+from pipeline.data.numbers import measured
 from pipeline.data.regions import PHASES, Region, draw
 from pipeline.data.rules import tri_carrier
 from pipeline.data.wordings import pick, rest_text, settings_text
@@ -29,6 +30,8 @@ class TriKind:
         value, level = words.number(run, result, "TRI"), words.verdict("tri_level", pair)
         if tri_carrier([result], "") == "none":
             because = words.verdict("tri_silence", pair)
+        elif _same(result, tri_carrier([result], "")):
+            because = words.verdict("tri_source", pair)
         else:
             carrier = words.verdict("tri_carrier", pair)
             forward = words.number(run, result, f"forward_features.{carrier}")
@@ -37,3 +40,9 @@ class TriKind:
         output = f"TRI is {value}, which is {level}. {because} {words.verdict('tri_next', pair)}"
         settings, rest = settings_text(params), rest_text(params)
         return Draft(pick(rng, "tri", phase=str(params["phase_type"]), settings=settings, rest=rest), output)
+
+
+def _same(result: Result, feature: str) -> bool:
+    """Whether both directions show the same value of the feature."""
+    values = (measured(result[f"{way}_features"][feature]) for way in ("forward", "reverse"))
+    return len(set(values)) == 1

@@ -15,7 +15,8 @@ ANY = re.compile(
 )
 """Any phase, by any of its names."""
 _BEFORE = re.compile(
-    r"(?:\b(?P<word>not|never|neither|nor|no|hardly|barely|than|unlike|without|cannot be|instead of|rather than"
+    r"(?:\b(?P<word>not|never|neither|nor|no(?! doubt| question)|hardly|barely|(?<!other )than|unlike"
+    r"|without(?!.*\bit is\b)|cannot be|instead of|rather than"
     r"|anything but|rules? out|excludes?)|n[’']t)\s+(?:(?!(?:but|and|so|hence|thus|which|because)\b)\w+\s+){0,4}$"
     r"|\bneither\s[^.;]*$",
     re.I,

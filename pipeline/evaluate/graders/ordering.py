@@ -23,13 +23,15 @@ _VERDICTS = (
     # the larger one is (not) B; larger: B; more in run B; the answer is B
     rf"\b(?:(?P<more2>{_MORE}|(?i:winner|answer))|(?P<less2>{_LESS}))\b{_BETWEEN}"
     r"(?:\bis|\bwith|\bin|\bfor|\bto|:)\s+(?:not\s+)?(?:run\s+)?\b(?P<x2>[AB])\b",
-    r"\b(?P<x3>[AB])\b\s*(?:(?P<more3>[>≥]|\b(?:wins|exceeds|beats)\b)|(?P<less3>[<≤]|\bloses\b))",
+    r"\b(?P<x3>[AB])\b\s*(?:(?P<more3>[>≥]|(?:\bdoes\s+(?:not\s+)?)?\b(?:wins?|exceeds?|beats?)\b)"
+    r"|(?P<less3>[<≤]|\bloses\b))",
 )
 _VERDICT = re.compile("|".join(_VERDICTS))
 _DENIED = re.compile(r"\b(?:not|no|never)\b|n't\b")
 _ALONE = re.compile(
-    r"(?:(?:the )?answer(?: is)?:?\s+|it'?s?(?: is)?\s+|i (?:would )?(?:choose|pick|say|take)\s+)?"
-    r"(?:run\s+)?\b([AB])(?:[.,:(;]|\s+because\b|$)",
+    r"(?:(?:the )?answer(?: is)?:?\s+|it'?s?(?: is)?\s+|that (?:is|would be)\s+|definitely,?\s+|yes,?\s+"
+    r"|(?:(?:i|we|you)(?: would| should|[’']d)?\s+)?(?:choose|pick|say|take|keep|go with)\s+)?"
+    r"(?:(?:run|option)\s+)?\b([AB])(?:[.,:(;!]|\s+(?:because|does)\b(?!\s+not)|$)",
     re.I,
 )
 _TIE = re.compile(
@@ -38,8 +40,12 @@ _TIE = re.compile(
 )
 _NONE = re.compile(r"\b(?i:neither)\s+(?:run\s+)?[AB]\b|\bA and B (?:have the same|are (?:equal|the same))\b")
 _RISING = re.compile(
-    r"(?:smallest|lowest|least|weakest)\s+(?:\w+\s+)?(?:to|first)\b|\b(?:ascending|increasing|rising)\b", re.I
+    r"(?:smallest|lowest|least|weakest)(?:\s+(?:\w+\s+)?(?:to|first|is)\b|\s*:)|\bbottom to top\b"
+    r"|\b(?:ascending|increasing|rising)\b",
+    re.I,
 )
+_PLACES = ("first", "second", "third", "fourth")
+_PLACE = re.compile(rf"\s*(?:phase\s+)?(?:is|comes|ranks|stands)?\s*\b({'|'.join(_PLACES)}|last)\b", re.I)
 _JOINED = re.compile(r"[\s>=<‹›≈≥≤≳≲,→:`*\d.)]*(?:then|and)?\s*")
 _SIGNS = re.compile(r"[>=<‹›≈≥≤≳≲→]|\bthen\b|\d[.)]")
 _CUE = re.compile(
@@ -81,6 +87,8 @@ def ranking(answer: str) -> dict[str, int]:
     """
     text = plain(answer)
     found = [(phase, span) for phase, span, denied in all_mentions(text) if denied in (None, "than")]
+    if placed := _placed(text, found):
+        return placed
     listed = next(filter(None, (_stretch(text, found[i : i + 4]) for i in reversed(range(len(found))))), None)
     if listed is None:
         first: dict[str, tuple[int, int]] = {}
@@ -103,6 +111,14 @@ def ranking(answer: str) -> dict[str, int]:
     return ranks
 
 
+def _placed(text: str, found: list[tuple[str, tuple[int, int]]]) -> dict[str, int]:
+    """The ranks where every phase is followed by its place: "spt_cluster is last"; else nothing."""
+    places = {phase: match[1].lower() for phase, span in found if (match := _PLACE.match(text, span[1]))}
+    if len(places) < 2 or len(places) < len({phase for phase, _ in found}):
+        return {}
+    return {phase: len(places) - 1 if word == "last" else _PLACES.index(word) for phase, word in places.items()}
+
+
 def _bare(text: str, listed: list[tuple[str, tuple[int, int]]]) -> bool:
     """Whether the answer is the list and nothing else."""
     return bool(listed) and not re.search(r"\w", text[: listed[0][1][0]] + text[listed[-1][1][1] :])
@@ -116,13 +132,24 @@ def _stretch(text: str, four: list[tuple[str, tuple[int, int]]]) -> list[tuple[s
     return four if all(_JOINED.fullmatch(gap) for gap in gaps) else None
 
 
+def _labelled(question: Question, answer: str) -> str:
+    """The answer with A and B in place of the two runs' phases, where these tell them apart."""
+    labels = {str(run.params["phase_type"]): label for run, label in zip(question.runs, "AB", strict=True)}
+    if len(labels) < 2:
+        return ""
+    text = plain(answer)
+    for phase, (start, end), _ in reversed(all_mentions(text)):
+        text = text[:start] + labels.get(phase, phase) + text[end:]
+    return text
+
+
 @grader("ordering")
 def ordering(question: Question, answer: str) -> Grade:
     """Pairs by the named winner, rankings by every clear pair; the question said again, and doubts, aside."""
     answer = asserted(question.prompt, answer)
     if question.facts["form"] == "pair":
         wanted = "A" if gap(question, 0, 1) > 0 else "B"
-        said = winner(answer)
+        said = winner(answer) or winner(_labelled(question, answer))
         return Grade(said == wanted, f"said {said or 'neither'}, and it is {wanted}")
     ranked = ranking(answer)
     phases = [str(run.params["phase_type"]) for run in question.runs]

@@ -4,29 +4,46 @@ from __future__ import annotations
 
 import re
 
-from pipeline.evaluate.graders.names import ANY, phases_in
+from pipeline.evaluate.graders.names import ANY, all_mentions, phases_in, plain
 from pipeline.evaluate.question import Grade, Question, grader
 
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n+")
+_DOUBT = re.compile(r"\b(?:would(?! say)|could|might|may|if|whether|at first)\b|\?", re.I)
 _GUESS = re.compile(
-    r"\b(?:would(?! say)|could|might|may|if|whether|at first)\b|\?|^\s*(?:in|for) an? "
+    rf"{_DOUBT.pattern}|^\s*(?:in|for) an? "
     r"|^\s*(?:an?|every|each) (?:\S+ ){1,3}(?:has|have|shows?)\b",
     re.I,
 )
 """What is no verdict on this run: guesses, questions, and what a phase is like in general."""
+_ADVICE = re.compile(r"\b(?:compare (?:it )?with|next:|you could|try)\b", re.I)
+"""What to do next names phases and judges none."""
+_BEFORE_VERDICT = re.compile(
+    r"(?:^\W*(?:run\s+)?|:\s*|\b(?:it|this|that|these|they|run|phase|type|fingerprint|answer|verdict|label)(?:\s+type)?"
+    r"(?:\s+(?:is|was|are|must be|has to be|belongs? to|comes? from|came from|looks? like|matche?s?)|[’']s)\s+"
+    r"(?:(?:clearly|surely|indeed|none other than|most likely|probably|of)\s+)?(?:the\s+|an?\s+)?(?:phase\s+)?)$",
+    re.I,
+)
+_AFTER_VERDICT = re.compile(r"\s*(?:phase|state|run)?\s*(?:[.,;:!(]|since\b|because\b|$)", re.I)
+_BARE_TRIVIAL = re.compile(r"\btrivial(?![\s_-]*(?:product|phase|state)|\W*$)", re.I)
+"""An everyday word, where it does not stand for the phase."""
 _LISTED = 3
 """So many phases in lines of their own are a list."""
 
 
 @grader("phase_identification")
 def phase_identification(question: Question, answer: str) -> Grade:
-    """The verdict is the last sentence that names one phase; guesses (would, might) and lists of several are none."""
+    """The verdict is the last sentence that says "it is" one phase, else the last that names one.
+
+    Guesses (would, might), advice on what to do next, and lists of several are none.
+    """
     wanted = str(question.facts["phase"])
-    sentences = [sentence for sentence in _SENTENCE.split(answer) if not _GUESS.search(sentence)]
+    pieces = [_BARE_TRIVIAL.sub(" ", piece) for piece in _SENTENCE.split(answer)]
+    sentences = [piece for piece in pieces if not _ADVICE.search(piece) and (_says(piece) or not _GUESS.search(piece))]
     items = [sentence for sentence in sentences if _is_item(sentence)]
     if len({phases_in(item)[0] for item in items}) >= _LISTED:
         sentences = [sentence for sentence in sentences if sentence not in items]
-    named = [phases_in(sentence) for sentence in sentences]
+    named = [phases_in(sentence) for sentence in sentences if _says(sentence)]
+    named = [phases for phases in named if len(phases) == 1] or [phases_in(sentence) for sentence in sentences]
     verdicts = [phases[0] for phases in named if len(phases) == 1]
     if not verdicts:
         listed = list(dict.fromkeys(phases_in(answer)))
@@ -34,6 +51,16 @@ def phase_identification(question: Question, answer: str) -> Grade:
     if verdicts[-1] != wanted:
         return Grade(False, f"named {verdicts[-1]}, and it is {wanted}")
     return Grade(True, f"named {wanted}")
+
+
+def _says(sentence: str) -> bool:
+    """Whether it is a verdict by its form: a name alone or first, "it is X", "phase type: X"; no "it would be X"."""
+    text = plain(sentence)
+    return not _DOUBT.search(text) and any(
+        _BEFORE_VERDICT.search(text[:start]) and _AFTER_VERDICT.match(text, end)
+        for _, (start, end), denied in all_mentions(text)
+        if denied is None
+    )
 
 
 def _is_item(sentence: str) -> bool:

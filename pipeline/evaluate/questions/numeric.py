@@ -6,7 +6,7 @@ from random import Random
 
 import simulator
 from pipeline.data.claims import Run
-from pipeline.data.numbers import measured
+from pipeline.data.numbers import foretold, measured
 from pipeline.data.regions import PHASES, Region, draw
 from pipeline.data.wordings import settings_text
 from pipeline.evaluate.question import Question, question_kind, wordings
@@ -28,7 +28,8 @@ class Numeric:
         return Question(self.name, region.name, prompt, [Run("run_phase", params)], feature=feature, max_tokens=40)
 
     def finish(self, question: Question) -> Question | None:
-        """None where the answer, as it is shown, is one of the prompt's own numbers."""
-        shown = float(measured(question.results[0]["features"][question.feature]))
+        """None where the answer, at two decimals or in the feature's steps, is one of the prompt's own numbers."""
+        truth = question.results[0]["features"][question.feature]
+        shown = {float(measured(truth)), float(foretold(question.feature, truth))}
         settings = [value for value in question.runs[0].params.values() if isinstance(value, int | float)]
-        return None if any(float(value) == shown for value in settings) else question
+        return None if any(float(value) in shown for value in settings) else question

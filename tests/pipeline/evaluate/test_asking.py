@@ -40,6 +40,15 @@ def test_no_evaluation_wording_is_a_training_wording() -> None:
         assert words_of(text) not in training
 
 
+def test_no_evaluation_wording_is_near_a_training_wording() -> None:
+    """Of the words of both, fewer than seven in ten are shared."""
+    training = [set(re.findall(r"[a-z]+", words_of(text))) for text in all_templates()]
+    training += [set(re.findall(r"[a-z]+", words_of(q))) for entry in entries() for q in definition_wordings(entry.key)]
+    for text in evaluation_templates():
+        asked = set(re.findall(r"[a-z]+", words_of(text)))
+        assert max(len(asked & words) / len(asked | words) for words in training if words) < 0.7, text
+
+
 def test_no_evaluation_wording_occurs_in_generated_data() -> None:
     prompts = []
     for kind in KINDS:

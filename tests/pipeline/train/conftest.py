@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,10 @@ import pytest
 
 from pipeline.bases.template import CHATML
 from pipeline.lab import Lab
+from pipeline.train.params import TrainParams
+from pipeline.train.stage import run
+from simulator.events import Event
+from tests.pipeline.train.training import RECIPE
 
 WIDTH, INNER, HEADS, KEY_HEADS, LAYERS, CONTEXT = 64, 96, 4, 2, 2, 512
 SPECIAL = ["<unk>", "<|im_start|>", "<|im_end|>"]
@@ -255,3 +259,14 @@ def data_lab(lab: Lab) -> Lab:
 def samples_file() -> Callable[..., Path]:
     """Writes sample lines."""
     return write_samples
+
+
+@pytest.fixture
+def train(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> Callable[..., Iterator[Event]]:
+    """Starts the stage on the tiny llama with the given parameters."""
+
+    def start(**given: Any) -> Iterator[Event]:
+        values = {**RECIPE, "base": str(tiny_files("llama", "gguf")), **given}
+        return run(data_lab, TrainParams.model_validate(values))
+
+    return start

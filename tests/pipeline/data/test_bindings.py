@@ -1,0 +1,63 @@
+"""`data check` reads the words beside a claim: a number behind another name is another statement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.data.bindings import misplaced
+from pipeline.data.check import check_samples
+from pipeline.data.duplicates import Seen
+from pipeline.data.line import Sample
+from pipeline.data.regions import TRAIN
+from pipeline.data.samples import make
+from pipeline.data.source import InProcess
+
+
+def swapped(one: str, other: str) -> Callable[[str], str]:
+    """A change of text that puts each of two words in the other's place."""
+    return lambda text: text.replace(one, "\0").replace(other, one).replace("\0", other)
+
+
+CHANGES = {
+    "phase": (swapped("transverse", "zz_nearest"), "it stands behind"),
+    "numeric": (swapped("zz_nearest", "string_order"), "it stands behind"),
+    "comparison": (lambda text: text.replace("is larger with", "is smaller with"), "it stands behind 'smaller'"),
+    "ordering": (lambda text: text.replace(text.split()[0], "zz_long", 1), "it stands behind 'zz_long'"),
+    "tri": (swapped("forward", "in reverse"), "it stands before"),
+    "replay_drift": (swapped("Replay sensitivity index", "growth exponent"), "it stands behind"),
+    "discovery": (swapped("purity", "adjusted Rand index"), "it stands behind"),
+}
+
+
+def told_again(sample: Sample, change: Callable[[str], str]) -> Sample | None:
+    """The sample with a changed output, its spans moved along; None where the change leaves it as it is."""
+    output = change(sample.output)
+    claims, start = [], 0
+    for claim in sample.meta["claims"]:
+        place = output.find(claim["text"], start)
+        if place < 0:
+            return None
+        start = place + len(claim["text"])
+        claims.append({**claim, "span": [place, start]})
+    if output == sample.output:
+        return None
+    return Sample(sample.instruction, sample.input, output, {**sample.meta, "claims": claims})
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_words_that_say_it_of_something_else_are_found(kind: str) -> None:
+    change, said = CHANGES[kind]
+    made = list(make(kind, 3 if kind == "discovery" else 12, 0, TRAIN, InProcess(), Seen()))
+    assert not check_samples(list(enumerate(made)))
+    changed = [(number, other) for number, sample in enumerate(made) if (other := told_again(sample, change))]
+    assert changed
+    found = check_samples(changed)
+    assert {number for number, _ in changed} == {failure.line for failure in found if said in failure.found}
+
+
+def test_a_drift_belongs_to_its_factor() -> None:
+    claim = {"quantity": "runs.2.drift", "experiment": "replay_drift", "params": {"depth_factors": [1, 2, 4]}}
+    assert misplaced("0.52 at factor 4", claim, (0, 4)) is None
+    assert misplaced("0.52 at factor 2", claim, (0, 4)) == "it stands before 'at factor 2'"
