@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.bases import Base, locate, locate_gguf
+from pipeline.bases import Base, local, locate, locate_gguf
 from pipeline.bases.base import save_record
+from pipeline.bases.describe import describe_gguf
 from pipeline.bases.local import checked_blob
 from pipeline.bases.params import PullParams
 from pipeline.bases.pull import run
@@ -94,3 +96,20 @@ def test_a_copy_of_the_default_base_must_be_the_same_bytes(lab: Lab, tmp_path: P
     with pytest.raises(BaseError, match="its sha256 differs"):
         list(run(lab, PullParams(source=str(other))))
     assert last_result(run(lab, PullParams(source=str(base.path))))["sha256"] == base.sha256
+
+
+def test_a_file_of_one_s_own_is_read_once_and_again_when_it_changed(
+    lab: Lab, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new quantization of the same size under the same name is another base."""
+    own, read = tmp_path / "own.gguf", []
+    shutil.copyfile(base.path, own)
+    monkeypatch.setattr(local, "describe_gguf", lambda *given: (read.append(1), describe_gguf(*given))[1])
+    first = locate(lab, str(own))
+    assert locate(lab, str(own)) == locate_gguf(lab, "own") == first and len(read) == 1
+    with own.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x7f")
+    second = locate(lab, "own")
+    assert second.sha256 == hashlib.sha256(own.read_bytes()).hexdigest() != first.sha256
+    assert locate(lab, str(own)) == second and len(read) == 2

@@ -17,10 +17,12 @@ from pipeline.bases import locate
 from pipeline.errors import BadInput, TrainError
 from pipeline.lab import Lab
 from pipeline.train import run as training
+from pipeline.train.job import Training
 from pipeline.train.loop import train
 from pipeline.train.memory import limit
 from pipeline.train.model import load_tokenizer
 from pipeline.train.params import TrainParams
+from pipeline.train.samples import Encoded, TokenSet
 from pipeline.train.stage import run
 from simulator.events import Event, Metric, Note, Result
 
@@ -40,21 +42,26 @@ class Scarce(torch.nn.Module):
         return self.inner(batch)
 
 
-def _run(lab: Lab, files: Files, most: int) -> list[Event]:
+def _job(lab: Lab, files: Files) -> Training:
+    """A run that is about to start, with eight samples at a time."""
     values = {"recipe": "smollm2-quick", "base": str(files("llama", "gguf")), "precision": "fp32", "threads": 1}
     sizes = {"per_device_train_batch_size": 8, "max_steps": 3, "evals_per_epoch": 0, "eval_samples": 0}
     params = TrainParams.model_validate({**values, **sizes})
     recipe, base = params.settle(), locate(lab, values["base"])
     tokens, _ = training._token_sets(base, load_tokenizer(lab, base), lab.data, None, recipe, 0, "Be brief.")
     work = training._prepare(lab, lab.new_run("train"), base, tokens, None, params, recipe)
-    seen: list[Event] = []
     try:
         while True:
-            seen.append(next(work))
+            next(work)
     except StopIteration as end:
-        job = end.value
+        found: Training = end.value
+    return found
+
+
+def _run(lab: Lab, files: Files, most: int) -> list[Event]:
+    job = _job(lab, files)
     job.loss = Scarce(job.loss, most)
-    return seen + list(train(job))
+    return list(train(job))
 
 
 def _losses(events: list[Event]) -> list[float]:
@@ -67,6 +74,17 @@ def test_the_batch_is_halved_until_it_fits_and_the_losses_are_the_same(data_lab:
     assert [text.split(" samples")[0] for text in said] == ["memory ran out with 8", "memory ran out with 4"]
     assert len(_losses(plenty)) == 3
     assert _losses(scarce) == pytest.approx(_losses(plenty), abs=1e-4)
+
+
+def test_half_the_samples_at_a_time_are_half_the_rows(data_lab: Lab, tiny_files: Files) -> None:
+    """Where rows bound a part, fewer samples alone would leave it as it is."""
+    job = _job(data_lab, tiny_files)
+    tokens = TokenSet([1] * 60, [Encoded([5] * 400, 1)] * 8, 0)
+    sizes = []
+    while job.state.micro > 1:
+        sizes.append([len(part) for part in job.parts(tokens, list(range(8)))])
+        job.halve()
+    assert [max(size) for size in sizes] == [3, 1, 1] and all(sum(size) == 8 for size in sizes)
 
 
 def test_at_one_sample_it_says_what_to_change(data_lab: Lab, tiny_files: Files) -> None:
