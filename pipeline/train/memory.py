@@ -13,10 +13,10 @@ import torch
 
 from pipeline.errors import BadInput
 
-_SETTLING_STEPS = 8
+_SETTLING_STEPS = 4
 """So many steps show what a run needs."""
-_GROWTH, _GROWTH_MB = 0.1, 128.0
-"""Growth beyond it, as a share and in megabytes at least, that is given back."""
+_GROWTH_MB = 128.0
+"""Growth beyond it that is given back."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -68,7 +68,7 @@ class Heap:
             return held
         if self._steps <= _SETTLING_STEPS:
             self._usual = max(self._usual, held)
-        elif held > self._usual + max(_GROWTH_MB, _GROWTH * self._usual):
+        elif held > self._usual + _GROWTH_MB:
             self._give_back()
             self._steps, self._usual = 0, 0.0
         return held

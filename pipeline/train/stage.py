@@ -186,6 +186,8 @@ def _environment() -> dict[str, str]:
 
     - Matrices of megabytes come and go thousands of times a step: kept in the heap, and in huge pages, they cost no
       page faults. glibc alone reads these; elsewhere they do nothing.
+    - oneDNN keeps what it compiled for the last 1,024 shapes of a product, about a megabyte each, and every batch has
+      shapes of its own: what one step needs again and again is far less.
     - Threads that wait spin for some microseconds, not for milliseconds: a chat, or anything else that runs
       beside the training, gets the core.
     """
@@ -195,6 +197,8 @@ def _environment() -> dict[str, str]:
         "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
         "MALLOC_TOP_PAD_": str(64 << 20),
         "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+        "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
+        "LRU_CACHE_CAPACITY": "64",
         "GOMP_SPINCOUNT": "10000",
     }
     path = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
