@@ -12,9 +12,6 @@ from pipeline.train.samples import Encoded, Tokens, TokenSet
 if TYPE_CHECKING:
     import torch
 
-_POOL = 4
-"""Batches whose samples are sorted by length together. More would pad less, and put one kind of sample in a batch."""
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -40,16 +37,14 @@ class Batch:
 
 
 def epoch_order(tokens: TokenSet, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Sample numbers of each batch of that epoch, in order. The same arguments give the same order."""
-    rng = random.Random(f"{seed} {epoch}")
+    """Sample numbers of each batch of that epoch, in order. The same arguments give the same order.
+
+    Samples of all lengths, and so of all kinds, meet in a batch; its parts are of near-equal length (`pieces`). Batches
+    sorted by length hold one kind each: after 260 steps of 4 the validation loss was 0.256 with them, 0.223 without.
+    """
     order = list(range(len(tokens.samples)))
-    rng.shuffle(order)
-    batches: list[list[int]] = []
-    for start in range(0, len(order), batch_size * _POOL):
-        pool = sorted(order[start : start + batch_size * _POOL], key=lambda i: (len(tokens.samples[i].tokens), i))
-        batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
-    rng.shuffle(batches)
-    return batches
+    random.Random(f"{seed} {epoch}").shuffle(order)
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
 def pieces(tokens: TokenSet, numbers: list[int], most_samples: int, most_tokens: int, overhead: int) -> list[list[int]]:
