@@ -26,14 +26,15 @@ check: $(VENV)/.installed-dev
 	$(VENV)/bin/lint-imports
 
 $(PY):
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: set PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: set PYTHON=python3.11")'
+	@$(PYTHON) -m venv $(VENV)
 
 # torch goes first and by its pinned version, so that pip takes a CPU build where one lies at hand.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(PY)
-	$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt torch
-	$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt -e .
-	touch $@
+	@echo 'installing into $(VENV): some minutes' >&2
+	@$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt torch
+	@$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt -e .
+	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(PY)
 	$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt torch

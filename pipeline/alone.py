@@ -10,8 +10,11 @@ from pipeline.errors import BadInput, LabError
 
 
 @contextmanager
-def only_one(lock: Path, busy: str) -> Iterator[None]:
-    """Holds the lock. Raises BadInput(`busy`) where another process has it, LabError where it cannot be made."""
+def only_one(lock: Path, busy: str) -> Iterator[int]:
+    """Holds the lock; gives its descriptor, for a child that is to hold it, too, should this process die.
+
+    Raises BadInput(`busy`) where another process has it, LabError where it cannot be made.
+    """
     import fcntl
 
     try:
@@ -26,4 +29,4 @@ def only_one(lock: Path, busy: str) -> Iterator[None]:
             raise BadInput(busy) from error
         except OSError as error:  # a file system without locks
             raise LabError(f"{lock} cannot be locked ({error.strerror or error}): choose another place") from error
-        yield
+        yield file.fileno()

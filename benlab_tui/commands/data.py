@@ -49,7 +49,11 @@ async def data(context: Context, params: tuple[str, BaseModel]) -> Value:
     from pipeline.data.feedback import judge
 
     assert isinstance(values, AddParams)
-    return await asyncio.to_thread(judge, context.lab, _message(values.message), values.verdict, values.correction)
+    turn = await asyncio.to_thread(judge, context.lab, _message(values.message), values.verdict, values.correction)
+    taken_in = (
+        "benlab generate append=yes feedback=yes adds the judged answers alone; every other generate takes them in"
+    )
+    return turn if values.verdict == "reject" else {**turn, "next": taken_in}
 
 
 def _message(given: str) -> int | Literal["last"]:

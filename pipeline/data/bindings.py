@@ -7,7 +7,6 @@ names that were swapped, a "smaller" for a "larger", or a verdict that stands be
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import simulator
 from pipeline.data.claims import Claim, runs_of
@@ -32,7 +31,11 @@ _SETTINGS = {
 """Names as outputs say them, and the last part of the quantity that each stands for."""
 _FEATURES = "|".join(sorted(simulator.FEATURE_NAMES, key=len, reverse=True))
 _NAMES = "|".join([_FEATURES, *_SCORES, *_SETTINGS])
-_BESIDE = re.compile(rf"(?<![\w-])({_NAMES})\s*(?::|=|\bis\b|\bof\b)?\s*$", re.IGNORECASE)
+_BESIDE = re.compile(
+    rf"(?<![\w-])({_NAMES})[\s*`_]*(?:[:=,(]|\b(?:is|was|of|at|equals|is about|is around)\b)?[\s*`(]*$", re.IGNORECASE
+)
+_NEAR = 80
+"""Characters in front of a number in which its name stands."""
 _FEATURE = re.compile(rf"\b({_FEATURES})\b")
 _LESS = re.compile(r"\b(?:smaller|lower|less|fewer|not|never)\b|n[’']t\b", re.IGNORECASE)
 _SENTENCES = re.compile(r"(?<=[.!?])\s|\n")
@@ -45,7 +48,7 @@ def misplaced(output: str, claim: Claim, span: tuple[int, int]) -> str | None:
     before, after, name = output[: span[0]], output[span[1] :], str(claim["quantity"])
     if name.startswith("verdict."):
         return _verdict(before, claim, name)
-    beside = _BESIDE.search(before)
+    beside = _BESIDE.search(before[-_NEAR:])
     if beside and name != "tool" and not name.startswith("glossary."):
         said = beside[1].lower()
         if name.rpartition(".")[2] != _SCORES.get(said, _SETTINGS.get(said, said)):
@@ -75,9 +78,12 @@ def _way(after: str, name: str) -> str | None:
 def _factor(after: str, claim: Claim, name: str) -> str | None:
     """`0.52 at factor 4` is of the replay with that factor."""
     found = _FACTOR.match(after)
-    place = re.fullmatch(r"runs\.(\d+)\.drift", name)
-    if not found or not place:
+    place = re.fullmatch(r"runs\.(\d{1,6})\.drift", name)
+    runs = runs_of(claim)
+    if not found or not place or not runs:
         return None
-    factors: list[Any] = list(runs_of(claim)[0].params.get("depth_factors", []))
+    factors = runs[0].params.get("depth_factors")
+    if not isinstance(factors, list):
+        return None
     own = factors[int(place[1])] if int(place[1]) < len(factors) else None
     return None if str(own) == found[1] else f"it stands before {found.group().strip()!r}"

@@ -105,6 +105,6 @@ def _from_chat(raw: dict[str, Any]) -> Sample:
             texts = before.get("content"), after.get("content")
             if not all(isinstance(text, str) for text in texts):
                 raise ValueError("a message's content is not text")
-            meta, others = _meta(raw), len(messages) - 2
+            meta, others = _meta(raw), sum(message.get("role") != "system" for message in messages) - 2
             return Sample(str(texts[0]), "", str(texts[1]), {**meta, "left_out": others} if others else meta)
     raise ValueError("no user message that an assistant message answers")

@@ -95,10 +95,11 @@ def _checked(name: str, raw: dict[str, Any]) -> Recipe:
 def counts(params: GenerateParams) -> dict[str, int]:
     """How many samples of each kind, and of `validation`; given options win over the recipe. Raises BadInput.
 
-    What is added to a data set (append) is what is asked for: own lines without a count beside them are all, and
-    so is a kind with its count; without either it is the recipe's mix once more.
+    What is added to a data set (append) is what is asked for: own lines, or the judged chat turns, without a count
+    beside them are all, and so is a kind with its count; without either it is the recipe's mix once more.
     """
-    if params.append and params.mix and not (params.model_fields_set - BESIDE_COUNTS):
+    turns = params.feedback and "feedback" in params.model_fields_set
+    if params.append and (params.mix or turns) and not (params.model_fields_set - BESIDE_COUNTS):
         return dict.fromkeys((*KINDS, "validation"), 0)
     recipe = load_recipe(params.recipe or "default")
     wanted = {
@@ -112,6 +113,8 @@ def counts(params: GenerateParams) -> dict[str, int]:
             wanted[kind] = recipe.counts[kind]
     exact = {kind: value for kind, value in recipe.counts.items() if kind in FURTHER}
     exact |= {kind: value for kind in FURTHER if (value := getattr(params, f"n_{kind}")) is not None}
+    if params.guide_only and (more := [kind for kind in FURTHER if getattr(params, f"n_{kind}")]):
+        raise BadInput(f"guide_only is yes, and n_{more[0]} asks for a further kind: leave one of them out")
     asked = params.extra if "extra" in params.model_fields_set and not params.guide_only else 0
     if asked and not _takes_extra(recipe, exact):
         raise BadInput(

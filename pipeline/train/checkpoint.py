@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
@@ -65,19 +66,32 @@ def load(run: Path, adapters: dict[str, torch.nn.Parameter], optimizer: torch.op
     state = peek(run)
     if state is None:
         raise TrainError(f"{run.name} has no checkpoint to go on from: start it again without --resume")
-    folder = run / FOLDER
-    weights = load_file(folder / "adapter.safetensors")
+    try:
+        weights, moments, random = (
+            load_file(run / FOLDER / f"{name}.safetensors") for name in ("adapter", "optimizer", "random")
+        )
+    except (OSError, SafetensorError) as error:
+        raise unreadable(run) from error
     if set(weights) != set(adapters):
         raise TrainError(f"the checkpoint of {run.name} belongs to another model: start again without --resume")
-    moments = load_file(folder / "optimizer.safetensors")
+    if not {key.rpartition(".")[0] for key in moments} <= set(adapters) or "cpu" not in random:
+        raise unreadable(run)
     with torch.no_grad():
         for name, parameter in adapters.items():
             parameter.copy_(weights[name])
     for key, value in moments.items():
         name, _, what = key.rpartition(".")
         optimizer.state[adapters[name]][what] = value.to(adapters[name].device)
-    restore_random(load_file(folder / "random.safetensors"))
+    restore_random(random)
     return state
+
+
+def unreadable(run: Path) -> TrainError:
+    """The error for a checkpoint that is there and cannot be read."""
+    return TrainError(
+        f"the checkpoint of {run.name} cannot be read (damaged, or written by another version): it is left as it is; "
+        "start anew without --resume"
+    )
 
 
 def peek(run: Path) -> State | None:
@@ -85,9 +99,11 @@ def peek(run: Path) -> State | None:
     recover_folder(run / FOLDER)
     try:
         raw = json.loads((run / FOLDER / "state.json").read_text(encoding="utf-8"))
-        return State(**{**raw, "validations": [(int(step), float(loss)) for step, loss in raw["validations"]]})
+        found = State(**{**raw, "validations": [(int(step), float(loss)) for step, loss in raw["validations"]]})
     except (OSError, ValueError, TypeError, KeyError):
         return None
+    whole = all(type(value) is int and value >= 0 for value in (found.step, found.micro, found.processes))
+    return found if whole and isinstance(found.identity, dict) else None
 
 
 def snapshot(adapters: dict[str, torch.nn.Parameter], target: Path) -> None:

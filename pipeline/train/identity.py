@@ -20,8 +20,7 @@ def identity_of(base: Base, data: Path, held: Path | None, recipe: Recipe, seed:
     if not data.is_file():
         raise DataError(f"{data} is not there: run `benlab generate` first, or name a file with --data")
     # The base is known by its bytes, however it is called; what a run may change in the middle is no part of it.
-    fixed = recipe.model_dump(exclude={"base", "checkpoint_seconds", *CHANGEABLE}, exclude_none=True)
-    settings = hashlib.sha256(repr(sorted(fixed.items())).encode()).hexdigest()
+    settings = recipe.model_dump(mode="json", exclude={"base", "checkpoint_seconds", *CHANGEABLE}, exclude_none=True)
     return {
         "base_sha256": base.sha256,
         "data_sha256": sha256_of(data),
@@ -38,19 +37,24 @@ def check_resume(run: Path, params: TrainParams, identity: dict[str, Any]) -> No
     kept = checkpoint.peek(run) if params.resume else None
     if kept is None:
         if params.resume and (run / checkpoint.FOLDER / "state.json").exists():
-            raise TrainError(
-                f"the checkpoint of {run.name} cannot be read (written by another version, or damaged): it is left as "
-                "it is; start anew without --resume"
-            )
+            raise checkpoint.unreadable(run)
         return
     names = {
         "base_sha256": "base",
         "data_sha256": "data",
         "validation_sha256": "validation file",
-        "settings": "settings",
         "seed": "seed",
         "system_sha256": "system prompt",
     }
+    former, now = kept.identity.get("settings"), identity["settings"]
+    if not isinstance(former, dict):
+        raise TrainError(f"{run.name} was begun by an earlier version of Ben Lab: start anew without --resume")
+    for name in sorted({*former, *now}):
+        if former.get(name) != now.get(name):
+            raise TrainError(
+                f"{name} is {now.get(name)}, and {run.name} was started with {former.get(name)}: go on with the same, "
+                f"or start anew without --resume; {' and '.join(CHANGEABLE)} may change"
+            )
     other = [name for key, name in names.items() if kept.identity.get(key) != identity[key]]
     if other:
         raise TrainError(
@@ -63,7 +67,7 @@ def changes(kept: State, identity: dict[str, Any]) -> list[str]:
     """What a run that goes on was given anew, a sentence each."""
     former, now = kept.identity.get("changeable", {}), identity["changeable"]
     return [
-        f"from step {kept.step} on {name} is {now[name]:g}, it was {former[name]:g}"
+        f"from step {kept.step} on {name} is {now[name]}, it was {former[name]}"
         for name in CHANGEABLE
         if name in former and former[name] != now[name]
     ]

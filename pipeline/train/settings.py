@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.bases.catalogue import find_entry
 from pipeline.data.paths import given_path
+from pipeline.errors import TrainError
 from pipeline.files import write_text_atomic
 from pipeline.train.params import Recipe, TrainParams
 
@@ -29,8 +30,15 @@ def keep(folder: Path, params: TrainParams, recipe: Recipe) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """A run's settings, as TrainParams takes them."""
-    found: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    """A run's settings, as TrainParams takes them. Raises TrainError where they cannot be read."""
+    try:
+        found: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        TrainParams.model_validate(found)
+    except (OSError, ValueError) as error:  # JSON, UTF-8 and pydantic all raise a ValueError
+        raise TrainError(
+            f"runs/{folder.name}/{SETTINGS} cannot be read (damaged, or written by another version): name another run "
+            "with resume_run, or start anew without resume"
+        ) from error
     return found
 
 

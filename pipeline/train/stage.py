@@ -33,23 +33,23 @@ def run(lab: Lab, params: TrainParams) -> Iterator[Event]:
     folder, params = _resumed(lab, params) if goes_on else (current_run(lab, "train"), params)
     recipe = params.settle()
     busy = f"{folder.name} is being trained at this moment: wait for it, or cancel that job first"
-    with only_one(folder / ".train.lock", busy):
+    with only_one(folder / ".train.lock", busy) as lock:
         yield from _check(lab, folder, params, recipe)
         if not params.resume:
             settings.keep(folder, params, recipe)
         set_pause(folder, False)  # what a cancelled run left
-        yield from _trained(lab, folder, params, recipe)
+        yield from _trained(lab, folder, params, recipe, lock)
 
 
-def _trained(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> Iterator[Event]:
+def _trained(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe, lock: int) -> Iterator[Event]:
     """The worker's events; a worker that the kernel killed for memory is started once more."""
-    code = yield from _worker(lab, folder, params, 0)
+    code = yield from _worker(lab, folder, params, 0, lock)
     if code == -signal.SIGKILL:
         half = max(1, _micro(folder, recipe) // 2)
         yield Note(
             f"the training was killed, most likely for lack of memory: going on once with {half} samples at a time"
         )
-        code = yield from _worker(lab, folder, params.model_copy(update={"resume": True}), half)
+        code = yield from _worker(lab, folder, params.model_copy(update={"resume": True}), half, lock)
     if code == -signal.SIGKILL:
         raise TrainError(
             f"the training was killed twice, most likely for lack of memory; runs/{folder.name} keeps the last "
@@ -98,15 +98,17 @@ def _check(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> Itera
         raise BadInput(f"{target} belongs to the run {run_name}: remove it, or choose another --out")
 
 
-def _worker(lab: Lab, folder: Path, params: TrainParams, micro: int) -> Generator[Event, None, int]:
+def _worker(lab: Lab, folder: Path, params: TrainParams, micro: int, lock: int) -> Generator[Event, None, int]:
     """Runs the training process to its end, passes its events on, and returns its code. Raises its errors.
 
     Ours is its process group, so that a kill of the job takes both; and where only we die, the
-    broken pipe ends it at its next event.
+    broken pipe ends it at its next event; until then it holds the run's lock with us.
     """
     command = [sys.executable, "-m", "pipeline.train.worker", "--lab", str(lab.root), "--folder", str(folder)]
     command += ["--micro", str(micro), "--params", params.model_dump_json(exclude_none=True)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=_environment())
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=_environment(), pass_fds=(lock,)
+    )
     assert child.stdout is not None
     try:
         for line in child.stdout:
@@ -142,8 +144,11 @@ def _resumed(lab: Lab, params: TrainParams) -> tuple[Path, TrainParams]:
                     "leave recipe out, or start anew without resume"
                 )
             return folder, TrainParams.model_validate({**former, **given, "resume": True})
-    what = f"the run {wanted}" if wanted else f"no training in {lab.runs}"
-    raise BadInput(f"{what} has a checkpoint to go on from: start it with `benlab train`")
+    if wanted:
+        raise BadInput(
+            f"the run {wanted} is not there, has ended, or has no checkpoint to go on from: see `benlab jobs`"
+        )
+    raise BadInput(f"no training in {lab.runs} has a checkpoint to go on from: start it with `benlab train`")
 
 
 def resumable(folder: Path) -> bool:

@@ -17,8 +17,9 @@ _GUESS = re.compile(
 """What is no verdict on this run: guesses, questions, and what a phase is like in general."""
 _ADVICE = re.compile(r"\b(?:compare (?:it )?with|next:|you could|try)\b", re.I)
 """What to do next names phases and judges none."""
-_BEFORE_VERDICT = re.compile(
-    r"(?:^\W*(?:run\s+)?|:\s*|\b(?:it|this|that|these|they|run|phase|type|fingerprint|answer|verdict|label)(?:\s+type)?"
+_NAMES_FIRST = re.compile(r"^\W*(?:run\s+)?$", re.I)
+_SAYS = re.compile(
+    r"(?::\s*|\b(?:it|this|that|these|they|run|phase|type|fingerprint|answer|verdict|label)(?:\s+type)?"
     r"(?:\s+(?:is|was|are|must be|has to be|belongs? to|comes? from|came from|looks? like|matche?s?)|[’']s)\s+"
     r"(?:(?:clearly|surely|indeed|none other than|most likely|probably|of)\s+)?(?:the\s+|an?\s+)?(?:phase\s+)?)$",
     re.I,
@@ -32,19 +33,22 @@ _LISTED = 3
 
 @grader("phase_identification")
 def phase_identification(question: Question, answer: str) -> Grade:
-    """The verdict is the last sentence that says "it is" one phase, else the last that names one.
+    """The verdict is the last sentence that says "it is" one phase, else that begins with one, else that names one.
 
     Guesses (would, might), advice on what to do next, and lists of several are none.
     """
     wanted = str(question.facts["phase"])
     pieces = [_BARE_TRIVIAL.sub(" ", piece) for piece in _SENTENCE.split(answer)]
-    sentences = [piece for piece in pieces if not _ADVICE.search(piece) and (_says(piece) or not _GUESS.search(piece))]
+    sentences = [
+        piece for piece in pieces if not _ADVICE.search(piece) and (_says(piece, _SAYS) or not _GUESS.search(piece))
+    ]
     items = [sentence for sentence in sentences if _is_item(sentence)]
     if len({phases_in(item)[0] for item in items}) >= _LISTED:
         sentences = [sentence for sentence in sentences if sentence not in items]
-    named = [phases_in(sentence) for sentence in sentences if _says(sentence)]
-    named = [phases for phases in named if len(phases) == 1] or [phases_in(sentence) for sentence in sentences]
-    verdicts = [phases[0] for phases in named if len(phases) == 1]
+    verdicts: list[str] = []
+    for rank in (_SAYS, _NAMES_FIRST, None):
+        named = [phases_in(sentence) for sentence in sentences if rank is None or _says(sentence, rank)]
+        verdicts = verdicts or [phases[0] for phases in named if len(phases) == 1]
     if not verdicts:
         listed = list(dict.fromkeys(phases_in(answer)))
         return Grade(False, f"named {', '.join(listed) or 'no phase'}, and it is {wanted}")
@@ -53,11 +57,11 @@ def phase_identification(question: Question, answer: str) -> Grade:
     return Grade(True, f"named {wanted}")
 
 
-def _says(sentence: str) -> bool:
-    """Whether it is a verdict by its form: a name alone or first, "it is X", "phase type: X"; no "it would be X"."""
+def _says(sentence: str, form: re.Pattern[str]) -> bool:
+    """Whether it is a verdict by its form: "it is X", "phase type: X", X alone or first; no "it would be X"."""
     text = plain(sentence)
     return not _DOUBT.search(text) and any(
-        _BEFORE_VERDICT.search(text[:start]) and _AFTER_VERDICT.match(text, end)
+        form.search(text[:start]) and _AFTER_VERDICT.match(text, end)
         for _, (start, end), denied in all_mentions(text)
         if denied is None
     )

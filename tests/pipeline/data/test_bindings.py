@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -61,3 +62,30 @@ def test_a_drift_belongs_to_its_factor() -> None:
     claim = {"quantity": "runs.2.drift", "experiment": "replay_drift", "params": {"depth_factors": [1, 2, 4]}}
     assert misplaced("0.52 at factor 4", claim, (0, 4)) is None
     assert misplaced("0.52 at factor 2", claim, (0, 4)) == "it stands before 'at factor 2'"
+
+
+@pytest.mark.parametrize("said", ["equals", "is about", "was", "is", "=", "(", "**", ","])
+def test_a_name_may_be_parted_from_its_number(said: str) -> None:
+    text = f"zz_nearest{said} 0.52" if said == "**" else f"zz_nearest {said} 0.52"
+    claim = {"quantity": "features.zz_long", "experiment": "run_phase", "params": {}}
+    assert misplaced(text, claim, (len(text) - 4, len(text))) == "it stands behind 'zz_nearest'"
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"quantity": "runs.0.drift", "experiment": "replay_drift", "params": {"depth_factors": 5}},
+        {"quantity": "runs.0.drift", "experiment": "replay_drift", "params": {"depth_factors": None}},
+        {"quantity": "runs.0.drift", "runs": []},
+        {"quantity": f"runs.{'9' * 5000}.drift", "experiment": "replay_drift", "params": {}},
+    ],
+)
+def test_claims_that_are_none_are_left_to_the_other_checks(claim: dict) -> None:
+    assert misplaced("0.50 at factor 4 is it", claim, (0, 4)) is None
+
+
+def test_long_gaps_cost_nothing() -> None:
+    text = f"purity{' ' * 300_000}x 0.50"
+    start = time.perf_counter()
+    assert misplaced(text, {"quantity": "purity", "runs": []}, (len(text) - 4, len(text))) is None
+    assert time.perf_counter() - start < 2

@@ -87,6 +87,10 @@ def test_lists_from_below_and_places(answer: str) -> None:
         ("This is a trivial question.", False),
         ("It would be trivial_product if transverse were high.", False),
         ("It is not trivial_product.", False),
+        ("The phase is pseudorandom.\ntrivial_product: has a high transverse", False),
+        ("It is pseudorandom.\n- spt_cluster (string order near 1)\n- trivial_product (entropy near 0)", False),
+        ("It is pseudorandom. Trivial_product, in contrast, has transverse 1.", False),
+        ("Phase type: pseudorandom\n\nWhy: transverse is low; trivial_product, which has 1, fails.", False),
         ("Without a doubt spt_cluster; it is spt_cluster, not trivial_product.", False),
     ],
 )

@@ -47,7 +47,7 @@ def test_resume_needs_nothing_but_the_word(data_lab: Lab, train: Callable[..., I
     work.close()
     set_pause(only_run(data_lab), True)
     settings = (only_run(data_lab) / "train.json").read_text()
-    with pytest.raises(TrainError, match="started with another settings"):
+    with pytest.raises(TrainError, match=r"lora_r is 8, and .* was started with 16: go on with the same"):
         list(run(data_lab, TrainParams(resume=True, lora_r=8)))
     assert (only_run(data_lab) / "train.json").read_text() == settings
     assert max(losses(list(run(data_lab, TrainParams(resume=True))))) == 12
@@ -111,16 +111,29 @@ def test_a_run_goes_on_with_a_lower_rate(data_lab: Lab, train: Callable[..., Ite
     assert "learning_rate is 0.002" in change and manifest["recipe"]["learning_rate"] == 0.002
 
 
-def test_a_checkpoint_that_cannot_be_read_is_left_alone(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
+def test_what_cannot_be_read_is_left_alone(data_lab: Lab, train: Callable[..., Iterator[Event]]) -> None:
     work = train(num_train_epochs=100)
     next(event for event in work if isinstance(event, Metric) and event.step == 2)
     work.close()
-    file = only_run(data_lab) / "checkpoint" / "state.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "newer": 1}))
-    before = file.read_bytes()
-    with pytest.raises(TrainError, match="cannot be read"):
-        list(run(data_lab, TrainParams(resume=True)))
-    assert file.read_bytes() == before
+    folder = only_run(data_lab)
+    whole = (folder / "checkpoint" / "state.json").read_bytes()
+    state = json.loads(whole)
+    newer, other = json.dumps({**state, "newer": 1}), json.dumps({**state, "step": "a"})
+    for name, text in (
+        ("state.json", newer),
+        ("state.json", other),
+        ("optimizer.safetensors", ""),
+        ("../train.json", "[1]"),
+    ):
+        file = folder / "checkpoint" / name
+        before = file.read_bytes()
+        file.write_text(text)
+        with pytest.raises(TrainError, match="cannot be read"):
+            list(run(data_lab, TrainParams(resume=True)))
+        assert file.read_text() == text
+        file.write_bytes(before)
+    with pytest.raises(BadInput, match="the run nope is not there"):
+        list(run(data_lab, TrainParams(resume_run="nope")))
 
 
 def test_a_base_by_its_path_is_found_from_another_folder(
