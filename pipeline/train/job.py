@@ -85,10 +85,10 @@ class Training:
     def not_a_number(self, step: int) -> TrainError:
         """The error for a loss or gradient of step `step` (from 0) that is infinite or no number."""
         kept, rate = checkpoint.peek(self.run), self.schedule.learning_rate(step)
-        where = (
-            f"the last good checkpoint is step {kept.step} in runs/{self.run.name}" if kept else "nothing was saved yet"
+        what = (
+            f"the last good checkpoint is step {kept.step} in runs/{self.run.name}; go on with --resume and a lower "
+            "--learning-rate, or start anew with one"
+            if kept
+            else "nothing was saved yet; start anew with a lower --learning-rate"
         )
-        return TrainError(
-            f"the loss is not a number at step {step + 1} (learning rate {rate:g}): {where}; go on with "
-            "--resume and a lower --learning-rate, or start anew with one"
-        )
+        return TrainError(f"the loss is not a number at step {step + 1} (learning rate {rate:g}): {what}")
