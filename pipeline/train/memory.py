@@ -52,8 +52,8 @@ def free() -> None:
 class Heap:
     """Watches what steps leave in the heap, and gives the system back what is free there once it has grown much.
 
-    Batches have many lengths, and the holes that theirs leave fit the next ones badly: without this a run of 900 steps
-    grew from 2.2 to 4.5 GB. Giving back costs the next step its page faults, so it is done rarely.
+    Batches have many lengths, and the holes that theirs leave fit the next ones badly. Giving back costs
+    the next step its page faults, so it is done rarely.
     """
 
     def __init__(self, read: Callable[[], float] | None = None, give_back: Callable[[], None] | None = None) -> None:

@@ -64,7 +64,7 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
     job.control = control
     job.state.identity = identity
     if job.resume_from and job.accelerator.is_main_process:
-        settings.change(run, recipe)
+        settings.change(run, recipe)  # before the first step, so that a kill goes on with the new rate
     if micro:
         job.state.micro = min(micro, job.state.micro)
     if (micro or params.memory_limit_mb) and isinstance(job.loss, FusedLoss):

@@ -81,6 +81,10 @@ def test_pairs(answer: str, wanted: str | None) -> None:
         "trivial_product ≤ ising ≤ spt ≤ pseudorandom",
         "pseudorandom, spt_cluster, ising_symmetry_breaking, trivial_product.",
         "In descending order: pseudorandom, spt_cluster, ising and trivial.",
+        "Lowest: trivial_product, ising_symmetry_breaking, spt_cluster, pseudorandom",
+        "The smallest is trivial_product, then ising_symmetry_breaking, spt_cluster, pseudorandom",
+        "Bottom to top: trivial_product, ising_symmetry_breaking, spt_cluster, pseudorandom",
+        "trivial_product is last, ising third, spt_cluster second, pseudorandom first",
     ],
 )
 def test_rankings(answer: str) -> None:

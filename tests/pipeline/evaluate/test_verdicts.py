@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.data.claims import Run
 from pipeline.evaluate.graders.definitions import definitions
-from pipeline.evaluate.graders.ordering import ordering, ranking
+from pipeline.evaluate.graders.ordering import ordering
 from pipeline.evaluate.graders.phase_identification import phase_identification
 from pipeline.evaluate.question import Question, definition_questions
 from pipeline.evaluate.reading import values_alone
@@ -49,25 +49,6 @@ def test_a_pair_is_won(answer: str) -> None:
 )
 def test_a_pair_is_not_won(answer: str) -> None:
     assert not ordering(_pair(), answer).right
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "Lowest: ising_symmetry_breaking, trivial_product, spt_cluster, pseudorandom",
-        "The smallest is ising_symmetry_breaking, then trivial_product, spt_cluster, pseudorandom",
-        "Bottom to top: ising_symmetry_breaking, trivial_product, spt_cluster, pseudorandom",
-        "ising_symmetry_breaking is last, trivial_product third, spt_cluster second, pseudorandom first",
-    ],
-)
-def test_lists_from_below_and_places(answer: str) -> None:
-    ranks = ranking(answer)
-    assert sorted(ranks, key=ranks.__getitem__) == [
-        "pseudorandom",
-        "spt_cluster",
-        "trivial_product",
-        "ising_symmetry_breaking",
-    ]
 
 
 @pytest.mark.parametrize(
