@@ -18,7 +18,8 @@ NAMES = {
     "trivial_product": ("trivial_product", "the trivial phase", "the trivial product phase"),
     "pseudorandom": ("pseudorandom", "the pseudorandom phase", "a pseudorandom circuit"),
 }
-EXPERIMENTS = ("run_phase", "run_phase", "tri", "tri", "echo", "replay_drift", "discovery")
+PRACTISED = ("run_phase", "replay_drift", "tri", "discovery", "run_phase", "echo", "replay_drift", "tri", "discovery")
+"""The experiments take turns. Replays and discovery, with settings of their own, come up as often as the usual ones."""
 UNITS = {
     "system_size": ("system_size {}", "system size {}", "{} qubits"),
     "depth": ("depth {}", "{} layers"),
@@ -84,12 +85,12 @@ class ToolsKind:
     name: str
 
     def plan(self, rng: Random, region: Region, index: int) -> Case:
-        experiment = EXPERIMENTS[index % len(EXPERIMENTS)]
+        experiment = PRACTISED[index % len(PRACTISED)]
         values = arguments(rng, experiment, region)
         if experiment == "discovery":
             phases = sorted(rng.sample(PHASES, rng.choice((2, 3, 4))), key=PHASES.index)
             return Case(choice={"experiment": experiment, "args": {"phases": phases, **values}, "values": values})
-        args = {"phase_type": PHASES[index // len(EXPERIMENTS) % len(PHASES)], **values}
+        args = {"phase_type": PHASES[index // len(PRACTISED) % len(PHASES)], **values}
         return Case(choice={"experiment": experiment, "args": args, "values": values})
 
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
-from pipeline.data.kinds.tools import EXPERIMENTS, NAMES, arguments, spoken
+from pipeline.data.kinds.tools import NAMES, arguments, spoken
 from pipeline.data.regions import PHASES, Region
 from pipeline.data.wordings import listing
 from pipeline.evaluate.question import Question, question_kind, wordings
+
+EXPERIMENTS = ("run_phase", "run_phase", "tri", "tri", "echo", "replay_drift", "discovery")
+"""What is asked for, in turn: the usual runs twice."""
 
 
 @question_kind("tools")

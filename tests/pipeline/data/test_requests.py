@@ -5,13 +5,13 @@ from random import Random
 
 import pytest
 
-from pipeline.data.kinds.tools import EXPERIMENTS, NAMES, arguments, spoken
+from pipeline.data.kinds.tools import NAMES, PRACTISED, arguments, spoken
 from pipeline.data.regions import TRAIN
 from pipeline.data.wordings import request_wordings
 from pipeline.evaluate.question import wordings
 
 
-@pytest.mark.parametrize("experiment", sorted(set(EXPERIMENTS)))
+@pytest.mark.parametrize("experiment", sorted(set(PRACTISED)))
 def test_every_setting_comes_first_and_last_somewhere(experiment: str) -> None:
     drawn = [list(arguments(Random(index), experiment, TRAIN)) for index in range(200)]
     every = {name for names in drawn for name in names}
@@ -31,7 +31,7 @@ def test_one_layer_is_no_layers() -> None:
     assert said == {"depth 1", "1 layer"}
 
 
-@pytest.mark.parametrize("experiment", sorted(set(EXPERIMENTS)))
+@pytest.mark.parametrize("experiment", sorted(set(PRACTISED)))
 def test_no_request_has_two_articles(experiment: str) -> None:
     for phrase in request_wordings(experiment) + wordings()["requests"][experiment]:
         for name in (name for names in NAMES.values() for name in names):
