@@ -90,7 +90,7 @@ def numbers(tables: Tables, held_out: Runs) -> None:
     right: dict[tuple[str, ...], list[list[bool]]] = defaultdict(list)
     for params, features in held_out:
         for feature in FEATURES:
-            if not is_of_the_seed(params["phase_type"], feature):
+            if not is_of_the_seed(params, feature):
                 told = [float(foretold(feature, tables[name][key(params), feature])) for name, key in KEYS.items()]
                 hits = [abs(value - features[feature]) <= tolerance(feature) for value in told]
                 right[params["phase_type"], feature].append(hits)

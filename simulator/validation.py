@@ -112,12 +112,15 @@ def _mend(known: Mapping[str, Any], field: str) -> str:
     if known.get("type") == "array":
         low, high = known.get("minItems", 0), known.get("maxItems")
         each = _mend(known.get("items", {}), "").removeprefix("choose ")
-        count = f"{low} items" if low == high else f"{low} to {high} items"
+        upper = " or more" if high is None else f" to {high}"
+        count = f"{low} items" if low == high else f"{low}{upper} items"
         return f"give {count}" + ("" if each.startswith("give") else f", each {each}")
     if known.get("type") == "string" and "maxLength" in known:
         return f"give text of {known.get('minLength', 0)} to {known['maxLength']} characters" + (
             f" such as {known['examples'][0]}" if known.get("examples") else ""
         )
+    if low is not None or high is not None:
+        return f"give {_number(low)} or more" if high is None else f"give at most {_number(high)}"
     if known.get("type") in ("number", "integer"):
         return "give a finite number"
     return f"give a valid {field or 'value'}"

@@ -37,7 +37,13 @@ _BESIDE = re.compile(
 _NEAR = 80
 """Characters in front of a number in which its name stands."""
 _FEATURE = re.compile(rf"\b({_FEATURES})\b")
-_LESS = re.compile(r"\b(?:smaller|lower|less|fewer|not|never)\b|n[’']t\b", re.IGNORECASE)
+_LESS = re.compile(
+    r"\b(?:smaller|smallest|lower|lowest|less|least|fewer|weaker|weakest|reduced|not|never)\b|n[’']t\b", re.IGNORECASE
+)
+_RISING = re.compile(r"\b(?:smallest|lowest|least|ascending|rising|increasing)\b", re.IGNORECASE)
+_DENIED = re.compile(
+    r"(?:\b(?:not|never|hardly|anything but|far from|by no means)|n[’']t)\s+(?:\w+\s+)?$", re.IGNORECASE
+)
 _SENTENCES = re.compile(r"(?<=[.!?])\s|\n")
 _FACTOR = re.compile(r" at factor (\d+)")
 _WAYS = {"forward_features": "forward", "reverse_features": "in reverse"}
@@ -57,14 +63,14 @@ def misplaced(output: str, claim: Claim, span: tuple[int, int]) -> str | None:
 
 
 def _verdict(before: str, claim: Claim, name: str) -> str | None:
-    """The feature of a verdict is the last one named before it, and the leader is said to have more of it."""
+    """The feature of a verdict is the last one named before it, nothing denies it, and the leader has more of it."""
     feature = str(claim.get("feature", ""))
     named = _FEATURE.findall(before)
     if feature and named and named[-1] != feature:
         return f"it stands behind {named[-1]!r}"
-    if name == "verdict.leader" and (less := _LESS.search(_SENTENCES.split(before)[-1])):
-        return f"it stands behind {less.group()!r}"
-    return None
+    turned = {"verdict.leader": _LESS, "verdict.order": _RISING}.get(name)
+    found = _DENIED.search(before) or (turned and turned.search(_SENTENCES.split(before)[-1]))
+    return f"it stands behind {found.group().strip()!r}" if found else None
 
 
 def _way(after: str, name: str) -> str | None:

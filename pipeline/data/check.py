@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.data.bindings import misplaced
 from pipeline.data.claims import Claim, Run, runs_of, verify
-from pipeline.data.line import Sample
+from pipeline.data.line import Sample, chat_notes
 from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
 from pipeline.data.params import CheckParams
 from pipeline.data.paths import given_path
@@ -61,6 +61,7 @@ def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
     failures: list[Failure] = []
     lines = claims = bare = bad = 0
     chunk: list[tuple[int, Sample]] = []
+    chats: list[Sample] = []
     for number, found in read_lines(path):
         lines += 1
         if isinstance(found, BadLine):
@@ -70,6 +71,7 @@ def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
         claims += len(found.meta.get("claims", []))
         bare += not found.meta.get("claims")
         chunk.append((number, found))
+        chats += [Sample("", "", "", found.meta)] if "left_out" in found.meta or "system_left_out" in found.meta else []
         if len(chunk) == CHUNK:
             failures += check_samples(chunk)
             chunk = []
@@ -78,6 +80,8 @@ def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
         raise DataError(f"{path} holds no lines, so there is nothing to check: give a JSONL file with samples")
     failures += check_samples(chunk)
     failures.sort(key=lambda failure: failure.line)
+    for note in chat_notes(chats):
+        yield Note(note)
     if bare:
         yield Note(f"lines without claims: {bare}, in which nothing was checked")
     yield Result(
@@ -113,6 +117,13 @@ def check_samples(samples: list[tuple[int, Sample]]) -> list[Failure]:
             failures += [
                 Failure(number, "prompt", text, "nothing that the claims are about has it")
                 for text in strange_in_prompt(sample.prompt, shaped)
+            ]
+            failures += [
+                Failure(
+                    number, str(claim["quantity"]), str(claim["text"]), "no span, and other claims of the line have one"
+                )
+                for claim in shaped
+                if not _span(claim) and any(map(_span, shaped))
             ]
             failures += [
                 Failure(number, str(claim["quantity"]), str(claim["text"]), clip(f"the output says {said!r}"))

@@ -2,7 +2,8 @@
 
 Exact: the same prompt, case, spacing and the punctuation around words aside. Near: the same answer to prompts that
 share at least nine tenths of their words (Jaccard index of word sets), which is a paraphrase without anything new.
-Samples with the same prompt but another answer contradict each other: the first one stays.
+Samples with the same prompt but another answer contradict each other: the first one stays. A prompt is all that the
+answer is given to, earlier turns of a chat included.
 """
 
 from __future__ import annotations
@@ -29,15 +30,18 @@ class Seen:
         self.exact = 0
         self.near = 0
 
-    def take(self, sample: Sample) -> bool:
-        """True, and remembered, where the sample is new; counted as exact or near duplicate otherwise."""
-        prompt, answer = _words(sample.prompt), _words(sample.output)
+    def take(self, sample: Sample, near: bool = True) -> bool:
+        """True, and remembered, where the sample is new; counted as exact or near duplicate otherwise.
+
+        Without `near` exact ones alone are refused: of a user's own lines, one label for many inputs is what is meant.
+        """
+        prompt, answer = _words(sample.context), _words(sample.output)
         if prompt in self.prompts:
             self.exact += 1
             return False
         words = frozenset(prompt)
         keys = [(answer, word) for word in _telling(words)]
-        if any(_jaccard(words, other) >= NEAR for key in keys for other in self._near.get(key, ())):
+        if near and any(_jaccard(words, other) >= NEAR for key in keys for other in self._near.get(key, ())):
             self.near += 1
             return False
         self._keep(prompt, words, keys)
@@ -45,7 +49,7 @@ class Seen:
 
     def remember(self, sample: Sample) -> None:
         """Takes note of a sample that stays, duplicate or not."""
-        prompt = _words(sample.prompt)
+        prompt = _words(sample.context)
         words = frozenset(prompt)
         self._keep(prompt, words, [(_words(sample.output), word) for word in _telling(words)])
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -16,7 +16,7 @@ import simulator
 from pipeline.alone import only_one
 from pipeline.data.duplicates import Seen
 from pipeline.data.feedback import accepted, judged, turn_of
-from pipeline.data.line import Sample
+from pipeline.data.line import Sample, chat_notes
 from pipeline.data.params import GenerateParams
 from pipeline.data.paths import given_path, out_path, validation_path
 from pipeline.data.place import made_anew, refuse_own_output, refuse_strangers
@@ -156,17 +156,15 @@ def _own_lines(lab: Lab, params: GenerateParams, parts: _Parts) -> Iterator[Even
         if len(bad) > MOST_NOTES:
             yield Note(f"{name}: {len(bad) - MOST_NOTES} more lines kept out")
         parts.bad += bad
-        taken = [_owned(sample, name) for sample in good if parts.seen.take(sample)]
+        taken = [_owned(sample, name) for sample in good if parts.seen.take(sample, near=False)]
         parts.train += taken
         known = len(good) - len(taken)
         rest = f"; {known} kept out, whose question the data answers already" if known else ""
         yield Note(f"{name}: {len(taken)} lines mixed in{rest}")
-        if longer := sum("left_out" in sample.meta for sample in taken):
-            yield Note(
-                f"{name}: {longer} chats hold more than one question and answer; of each the last pair was taken"
-            )
+        for note in chat_notes(taken):
+            yield Note(f"{name}: {note}")
     if params.feedback and lab.database.exists():
-        turns = [sample for sample in accepted(lab) if parts.seen.take(sample)]
+        turns = [sample for sample in accepted(lab) if parts.seen.take(sample, near=False)]
         parts.train += turns
         if turns:
             yield Note(f"{len(turns)} accepted chat turns mixed in")
@@ -175,7 +173,7 @@ def _own_lines(lab: Lab, params: GenerateParams, parts: _Parts) -> Iterator[Even
 def _owned(sample: Sample, name: str) -> Sample:
     """A mixed-in line with its source in meta."""
     meta = {"kind": "own", **sample.meta, "source": Path(name).name, "split": TRAIN.name}
-    return Sample(sample.instruction, sample.input, sample.output, meta)
+    return replace(sample, meta=meta)
 
 
 def _generate(wanted: dict[str, int], seed: int, source: Source, parts: _Parts, keep: Keep) -> Iterator[Event]:

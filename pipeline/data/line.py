@@ -3,39 +3,48 @@
     {"instruction": str, "input": str, "output": str,
      "meta": {"kind": str, "params": {...}, "experiment_ids": [...], "claims": [...], "split": "train"}}
 
-A line of the user's own may leave out `input` and `meta`, or hold a chat: {"messages": [{"role", "content"}, …]},
-whose last user turn is the instruction and whose next assistant turn is the output; meta then says how many other
-messages were `left_out`.
+A line of the user's own may leave out `input` and `meta`, or hold a chat (see `chat_line`), whose last question is the
+instruction, whose last answer is the output, and whose turns before them are "history": [[question, answer], …].
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
+from pipeline.data.chat_line import history_of, pairs_of
+
 LONGEST = 64_000
-"""Characters of one line's three texts together; more never fits a small model's context."""
+"""Characters of one line's texts together; more never fits a small model's context."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One instruction, its optional input, the answer, and where they come from."""
+    """One instruction, its optional input, the answer, where they come from, and the turns of a chat before them."""
 
     instruction: str
     input: str
     output: str
     meta: dict[str, Any] = field(default_factory=dict)
+    history: tuple[tuple[str, str], ...] = ()
 
     @property
     def prompt(self) -> str:
         """The user's turn as the model reads it."""
         return f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
 
+    @property
+    def context(self) -> str:
+        """All that the answer is given to: the turns before the prompt, and the prompt."""
+        return "\n\n".join([*(text for pair in self.history for text in pair), self.prompt])
+
     def to_line(self) -> str:
         """The sample as one line of strict JSON, without its line break."""
-        body = {"instruction": self.instruction, "input": self.input, "output": self.output, "meta": self.meta}
+        body: dict[str, Any] = {"instruction": self.instruction, "input": self.input, "output": self.output}
+        body |= {"history": self.history} if self.history else {}
+        body["meta"] = self.meta
         return json.dumps(body, ensure_ascii=False, allow_nan=False)
 
 
@@ -50,14 +59,12 @@ def parse(line: str) -> Sample:
     if not isinstance(raw, dict):
         many = isinstance(raw, list)
         raise ValueError("a JSON array: write one object a line, without brackets" if many else "not a JSON object")
-    if "conversations" in raw and "messages" not in raw:
-        raise ValueError("conversations is not known: name it messages, each with role and content")
-    sample = _from_chat(raw) if "messages" in raw else _from_fields(raw)
+    sample = _from_chat(raw) if "messages" in raw or "conversations" in raw else _from_fields(raw)
     if not sample.instruction.strip():
         raise ValueError("the instruction is empty")
     if not sample.output.strip():
         raise ValueError("the output is empty")
-    size = len(sample.prompt) + len(sample.output)
+    size = len(sample.context) + len(sample.output)
     if size > LONGEST:
         raise ValueError(f"{size} characters of text, above the largest, {LONGEST}")
     try:
@@ -84,7 +91,8 @@ def _from_fields(raw: dict[str, Any]) -> Sample:
         if not isinstance(value, str):
             raise ValueError(f"no {name}" if value is None else f"{name} is {type(value).__name__}, not text")
         texts.append(value)
-    return Sample(texts[0], texts[1], texts[2], _meta(raw))
+    told = {"system_left_out": True} if raw.get("system") else {}
+    return Sample(texts[0], texts[1], texts[2], {**_meta(raw), **told}, history_of(raw))
 
 
 def _meta(raw: dict[str, Any]) -> dict[str, Any]:
@@ -97,14 +105,20 @@ def _meta(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_chat(raw: dict[str, Any]) -> Sample:
-    messages = raw["messages"]
-    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-        raise ValueError("messages is not a list of objects")
-    for before, after in reversed(list(pairwise(messages))):
-        if before.get("role") == "user" and after.get("role") == "assistant":
-            texts = before.get("content"), after.get("content")
-            if not all(isinstance(text, str) for text in texts):
-                raise ValueError("a message's content is not text")
-            meta, others = _meta(raw), sum(message.get("role") != "system" for message in messages) - 2
-            return Sample(str(texts[0]), "", str(texts[1]), {**meta, "left_out": others} if others else meta)
-    raise ValueError("no user message that an assistant message answers")
+    pairs, told = pairs_of(raw)
+    question, answer = pairs[-1]
+    return Sample(question, "", answer, {**_meta(raw), **told}, tuple(pairs[:-1]))
+
+
+def chat_notes(samples: Iterable[Sample]) -> list[str]:
+    """What of a file's chats is not trained on, in sentences."""
+    systems = cut = 0
+    for sample in samples:
+        systems += bool(sample.meta.get("system_left_out"))
+        cut += bool(sample.meta.get("left_out"))
+    notes = []
+    if systems:
+        notes.append(f"{systems} lines have a system prompt of their own, which is left out: the lab's is used")
+    if cut:
+        notes.append(f"{cut} chats have messages before their first question or after their last answer: left out")
+    return notes

@@ -10,6 +10,7 @@ from pipeline.data.rules import (
     drift_level,
     drift_trend,
     entanglement,
+    level,
     purity_level,
     rule,
     strength,
@@ -26,9 +27,12 @@ FLAT_DRIFT = {
     "high": "Every deeper replay is far from the first run: it is sensitive to replay.",
 }
 """The meaning where drift levels off."""
+RETURNING = "Depth moves the fingerprint far from the first run and partly back: the run is sensitive to replay."
+"""The meaning of a high drift that returns."""
 GROUPING = {
     "perfect": "No cluster mixes phases.",
-    "good": "Nearly every cluster holds one phase.",
+    "pure": "No cluster mixes phases, but a phase is split over several.",
+    "good": "A few runs are in a cluster of another phase.",
     "mixed": "Some phases share a cluster.",
 }
 FEWER = "With fewer clusters than phases some phases have to share one."
@@ -38,6 +42,7 @@ EVIDENCE = {
     "trivial_product": "since the spins follow the field",
     "pseudorandom": "since no order is left",
 }
+LITTLE_ORDER = "since few random gates leave some order and no phase's own"
 MARK = {
     "ising_symmetry_breaking": "zz_nearest",
     "spt_cluster": "string_order",
@@ -51,8 +56,12 @@ PHASE = {
     "spt_cluster": "the order of this phase, hidden in string_order, is {}; "
     "magnetization and zz_nearest show nothing of it.",
     "trivial_product": "the mark of this phase, every site aligned with the field on its own, is {}.",
-    "pseudorandom": "the random gates scramble the chain; entanglement is {} and no local order is kept.",
+    "pseudorandom": "the random gates scramble the chain; entanglement is {} and no order is left.",
 }
+BEGUN = "a single layer of random gates only begins to scramble the chain; entanglement is {} and {}."
+KEPT = "the random gates scramble the chain; entanglement is {} and some order is left."
+"""Pseudorandom runs of one layer, and those of the first layers that an order outlives."""
+ORDERS = ("zz_nearest", "zz_long", "string_order")
 EVEN = "the order of this phase, aligned neighbouring spins, is {}; magnetization is zero, since the bias is one half."
 """The meaning of an Ising run whose two sectors are equally likely."""
 TREND = {
@@ -75,8 +84,17 @@ def phase_meaning(results: Results, feature: str) -> str:
     name = str(results[0]["phase_type"])
     if name == "ising_symmetry_breaking" and results[0]["params"]["bias"] == 0.5:
         return EVEN.format(strength(results, MARK[name]))
-    level = entanglement if name == "pseudorandom" else strength
-    return PHASE[name].format(level(results, MARK[name]))
+    if name != "pseudorandom":
+        return PHASE[name].format(strength(results, MARK[name]))
+    left, bits = _order_left(results), entanglement(results, MARK[name])
+    if results[0]["params"]["depth"] == 1:
+        return BEGUN.format(bits, "some order is left" if left else "no order is left")
+    return (KEPT if left else PHASE[name]).format(bits)
+
+
+def _order_left(results: Results) -> bool:
+    """Whether any order of a run is more than gone."""
+    return any(strength(results, name) != "gone" for name in ORDERS)
 
 
 @rule("tri_silence")
@@ -107,8 +125,10 @@ def drift_course(results: Results, feature: str) -> str:
 def drift_meaning(results: Results, feature: str) -> str:
     """What a replay's drift says of the run."""
     level = drift_level(results, feature)
-    flat = drift_trend(results, feature) == "levels off"
-    return FLAT_DRIFT.get(level, DRIFT[level]) if flat else DRIFT[level]
+    trend = drift_trend(results, feature)
+    if trend == "returns" and level == "high":
+        return RETURNING
+    return FLAT_DRIFT.get(level, DRIFT[level]) if trend == "levels off" else DRIFT[level]
 
 
 @rule("grouping_meaning")
@@ -121,4 +141,6 @@ def grouping_meaning(results: Results, feature: str) -> str:
 @rule("evidence")
 def evidence(results: Results, feature: str) -> str:
     """Why a fingerprint is its phase's."""
-    return EVIDENCE[str(results[0]["phase_type"])]
+    name = str(results[0]["phase_type"])
+    marked = any(level(results, MARK[phase]) == "high" for phase in MARK if phase != "pseudorandom")
+    return LITTLE_ORDER if name == "pseudorandom" and (marked or _order_left(results)) else EVIDENCE[name]

@@ -58,6 +58,12 @@ def half_step(feature: str) -> float:
     return float(STEPS.get(feature, 0)) / 2
 
 
+def in_steps(feature: str, value: float) -> bool:
+    """Whether a value is one that `foretold` gives: a whole number of steps."""
+    steps = Decimal(repr(float(value))) / Decimal(STEPS[feature])
+    return steps == steps.to_integral_value()
+
+
 def setting(value: float) -> str:
     """A parameter as outputs show it: 32, 0.65, 1."""
     return f"{value:g}" if abs(value) < 1e6 else str(int(value))

@@ -13,7 +13,7 @@ def _count(default: int | None, what: str) -> int | None:
 
 
 class GenerateParams(BaseModel):
-    """Options of `generate`. A count that is given wins over the recipe's, which wins over the default."""
+    """Options of `generate`. A count that is given wins over the recipe's; what a recipe does not name is none."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import simulator
 from pipeline.data.claims import Claim, Run, runs_of
+from pipeline.data.kinds.tools import NAMES
 from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
 from pipeline.data.regions import PHASES
 from simulator.errors import SimulatorError
@@ -20,6 +21,10 @@ _SETTING = re.compile(
     r"(?P<value>\d+(?:\.\d+)?)(?![\d/]|\.\d)",
     re.IGNORECASE,
 )
+_COUNTED = re.compile(r"\b(?:chain of (?P<chain>\d+)|(?P<value>\d+) (?P<name>qubits|sites|layers))\b", re.IGNORECASE)
+_COUNTS = {"qubits": "system_size", "sites": "system_size", "layers": "depth"}
+_FACTORS = re.compile(r"\bdepth[_ ]factors (?P<value>\d+(?:/\d+)+)", re.IGNORECASE)
+_FEATURE = re.compile(rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)})\b")
 SAME = 1e-9
 _VALUE = re.compile(rf"\b(?P<name>{'|'.join(simulator.FEATURE_NAMES)})\s*[:=]\s*(?P<value>{NUMBER.pattern})", re.I)
 
@@ -29,9 +34,11 @@ def strange_in_prompt(prompt: str, claims: list[Claim]) -> list[str]:
     calls = [claim for claim in claims if claim["quantity"] == "tool"]
     runs = [run for claim in claims for run in runs_of(claim)]
     found = strange_settings(prompt, runs) if runs else []
+    found += [text for claim in claims for text in _strange_question(prompt, claim)]
     if calls or runs:
         about = " ".join([*(str(call.get("args")) for call in calls), *(str(filled(run)) for run in runs)])
-        found += [phase for phase in PHASES if re.search(rf"\b{phase}\b", prompt) and phase not in about]
+        named = [phase for phase in PHASES if re.search(rf"\b{phase}\b", prompt) or (calls and _called(phase, prompt))]
+        found += [phase for phase in named if phase not in about]
     if calls:
         asked = {float(number) for call in calls for number in numbers_in(str(call.get("args")))}
         found += [number for number in numbers_in(prompt) if float(number) not in asked]
@@ -41,14 +48,38 @@ def strange_in_prompt(prompt: str, claims: list[Claim]) -> list[str]:
 def strange_settings(prompt: str, runs: list[Run]) -> list[str]:
     """The settings that the prompt names (`depth 16`) and that none of the runs has."""
     had = [_settings(run) for run in runs]
-    return [
-        match.group()
-        for match in _SETTING.finditer(prompt)
-        if not any(
-            abs(value - float(match["value"])) < SAME for one in had for value in one.get(match["name"].lower(), [])
-        )
-        and any(match["name"].lower() in one for one in had)
+    said = [(match.group(), match["name"].lower(), match["value"]) for match in _SETTING.finditer(prompt)]
+    for match in _COUNTED.finditer(prompt):
+        name = "system_size" if match["chain"] else _COUNTS[match["name"].lower()]
+        said.append((match.group(), name, match["chain"] or match["value"]))
+    strange = [
+        text
+        for text, name, value in said
+        if not any(abs(own - float(value)) < SAME for one in had for own in one.get(name, []))
+        and any(name in one for one in had)
     ]
+    factors = ["/".join(map(str, run.params["depth_factors"])) for run in runs if "depth_factors" in run.params]
+    return strange + [m.group() for m in _FACTORS.finditer(prompt) if factors and m["value"] not in factors]
+
+
+def _strange_question(prompt: str, claim: Claim) -> list[str]:
+    """What the question of a comparison or an order says otherwise: the two runs' lines, and the feature."""
+    if claim["quantity"] not in ("verdict.higher", "verdict.order"):
+        return []
+    named = _FEATURE.findall(prompt)
+    found = named[:1] if named and claim.get("feature") not in named else []
+    if claim["quantity"] == "verdict.higher":
+        for label, run in zip("AB", runs_of(claim), strict=False):
+            line = re.search(rf"^{label}: (.*)$", prompt, re.MULTILINE)
+            phases = [phase for phase in PHASES if line and re.search(rf"\b{phase}\b", line[1])]
+            strange = [phase for phase in phases if phase != run.params.get("phase_type")]
+            found += [f"{label}: {text}" for text in strange + (strange_settings(line[1], [run]) if line else [])]
+    return found
+
+
+def _called(phase: str, prompt: str) -> bool:
+    """Whether a request names the phase as people call it: "the Ising phase"."""
+    return any(re.search(rf"\b{re.escape(name)}\b", prompt, re.IGNORECASE) for name in NAMES[phase])
 
 
 def strange_values(prompt: str, results: Iterable[Mapping[str, Any] | str]) -> list[tuple[str, str]]:

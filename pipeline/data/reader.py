@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ def read_lines(path: Path, unique_ids: bool = True) -> Iterator[tuple[int, Sampl
         if path.exists() and not path.is_file():
             raise DataError(f"{path} is no regular file: give a JSONL file")
         with path.open("rb") as file:
+            _refuse_other_formats(path, file.read(LINE_BYTES))
+            file.seek(0)
             for number, raw in _raw_lines(file):
                 if raw is None:
                     yield number, BadLine(str(path), number, f"longer than {LINE_BYTES} bytes")
@@ -45,6 +48,21 @@ def read_lines(path: Path, unique_ids: bool = True) -> Iterator[tuple[int, Sampl
                     yield number, _read(str(path), number, raw, ids)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}): give a JSONL file that exists") from error
+
+
+def _refuse_other_formats(path: Path, start: bytes) -> None:
+    """Names what a file of another kind is: line by line it would be a thousand odd lines. Raises DataError."""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{path} is UTF-16: save it as UTF-8")
+    first, _, rest = start.removeprefix(codecs.BOM_UTF8).lstrip().partition(b"\n")
+    if first.strip() == b"[" or (first.startswith(b"[{") and not first.strip().endswith(b"]")):
+        raise DataError(f"{path} is a JSON array: write one object a line, without brackets, as `jq -c '.[]'` does")
+    if first.strip() == b"{" and rest.strip():
+        raise DataError(f"{path} has an object over several lines: write each on one line, as `jq -c .` does")
+    if path.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx"):
+        raise DataError(
+            f"{path} is no JSONL: write one object with instruction, input and output a line, and name it .jsonl"
+        )
 
 
 def _raw_lines(file: object) -> Iterator[tuple[int, bytes | None]]:

@@ -2,7 +2,7 @@
 
 description = "…"
 extends = "default"      # optional: another shipped recipe
-[counts]                 # exact numbers; `phase` counts all four phase types together
+[counts]                 # exact numbers, none of a kind that is not named; `phase` counts all four phase types together
 tri = 200
 [shares]                 # weights by which `extra` is shared out over the kinds without a count
 numeric = 2
@@ -25,6 +25,7 @@ LIMITS = {"definitions": 700, "design": 700}
 """About how many different prompts these kinds have."""
 BESIDE_COUNTS = {"append", "mix", "out", "seed", "feedback", "api"}
 """Options that ask for no samples."""
+GUIDE_OPTIONS = ("n_per_phase", "n_tri", "n_discovery", "n_replay_drift")
 FURTHER = tuple(name for name in KINDS if name not in GUIDE_KINDS)
 
 
@@ -59,7 +60,7 @@ def load_recipe(name: str) -> Recipe:
                 raise BadInput(
                     f"no recipe {clipped(name)}: use one of {', '.join(shipped())}, or the path of a TOML file"
                 )
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             said = error.strerror if isinstance(error, OSError) else error
             raise BadInput(f"the recipe {clipped(name)} cannot be read ({said}): give a TOML file in UTF-8") from error
@@ -88,7 +89,8 @@ def _checked(name: str, raw: dict[str, Any]) -> Recipe:
                 raise BadInput(f"the recipe {name} asks for the unknown kind {kind!r}: use one of {', '.join(KINDS)}")
             number = int if whole else (int, float)
             if isinstance(value, bool) or not isinstance(value, number) or not 0 <= value <= MOST:
-                raise BadInput(f"{part}.{kind} of the recipe {name} is {value!r}: give a number from 0 to {MOST}")
+                what = "whole number" if whole else "number"
+                raise BadInput(f"{part}.{kind} of the recipe {name} is {value!r}: give a {what} from 0 to {MOST}")
     return Recipe(name, {**start.counts, **raw.get("counts", {})}, {**start.shares, **raw.get("shares", {})})
 
 
@@ -102,15 +104,16 @@ def counts(params: GenerateParams) -> dict[str, int]:
     if params.append and (params.mix or turns) and not (params.model_fields_set - BESIDE_COUNTS):
         return dict.fromkeys((*KINDS, "validation"), 0)
     recipe = load_recipe(params.recipe or "default")
-    wanted = {
+    asked_for = {
         "phase": 4 * params.n_per_phase,
         "tri": params.n_tri,
         "discovery": params.n_discovery,
         "replay_drift": params.n_replay_drift,
     }
-    for kind, option in zip(GUIDE_KINDS, ("n_per_phase", "n_tri", "n_discovery", "n_replay_drift"), strict=True):
-        if kind in recipe.counts and option not in params.model_fields_set:
-            wanted[kind] = recipe.counts[kind]
+    wanted = {
+        kind: asked_for[kind] if option in params.model_fields_set else recipe.counts.get(kind, 0)
+        for kind, option in zip(GUIDE_KINDS, GUIDE_OPTIONS, strict=True)
+    }
     exact = {kind: value for kind, value in recipe.counts.items() if kind in FURTHER}
     exact |= {kind: value for kind in FURTHER if (value := getattr(params, f"n_{kind}")) is not None}
     if params.guide_only and (more := [kind for kind in FURTHER if getattr(params, f"n_{kind}")]):
@@ -124,7 +127,14 @@ def counts(params: GenerateParams) -> dict[str, int]:
     wanted |= dict.fromkeys(FURTHER, 0) if params.guide_only else _shared(params.extra, recipe.shares, exact)
     if params.append and not params.recipe and (given := _counts_given(params)):
         wanted = {kind: count if kind in given else 0 for kind, count in wanted.items()}
+    elif params.append and not params.recipe and "n_validation" in params.model_fields_set:
+        wanted = dict.fromkeys(wanted, 0)
     total = sum(wanted.values())
+    if params.n_validation and not total:
+        raise BadInput(
+            f"n_validation is {params.n_validation}, and no samples of the lab's kinds are asked for, "
+            "which its lines are made with: give a count such as n_numeric=60 beside it, or leave it out"
+        )
     if total == 0 and not params.mix:
         raise BadInput("0 samples are asked for: give at least one count above 0, or a file to mix in")
     validation = params.n_validation if params.n_validation is not None else recipe.counts.get("validation")
@@ -135,7 +145,7 @@ def counts(params: GenerateParams) -> dict[str, int]:
 def _counts_given(params: GenerateParams) -> set[str]:
     """The kinds whose number the call itself names."""
     given = params.model_fields_set
-    guide = zip(GUIDE_KINDS, ("n_per_phase", "n_tri", "n_discovery", "n_replay_drift"), strict=True)
+    guide = zip(GUIDE_KINDS, GUIDE_OPTIONS, strict=True)
     kinds = {kind for kind, option in guide if option in given} | {kind for kind in FURTHER if f"n_{kind}" in given}
     return kinds | (set(FURTHER) if "extra" in given else set())
 

@@ -1,10 +1,10 @@
 """Which numbers of an answer does the simulator contradict?
 
 A number belongs to the last feature named before it (else to the one asked about) and to the last run named before
-it: by its label A or B, or by its phase where the runs are of different phases. It is contradicted where it lies
-further than 0.15 of the feature's scale from the simulator's value. A number that stands in the prompt
-(a setting, or a fingerprint's value), or that belongs to no feature, is not counted: copying predicts nothing. It is
-counted where the prompt has no values and it follows its feature's name at once: then it is a value, and no setting.
+it, or at once behind it: by its label A or B, or by its phase where the runs are of different phases. It is
+contradicted where it lies further than 0.15 of the feature's scale from the simulator's value. A number that stands
+in the prompt (a setting, or a fingerprint's value), or that belongs to no feature, is not counted: copying predicts
+nothing. It is counted where the prompt has no values and it follows its feature's name at once: then it is no setting.
 Nor are settings counted that the answer names with a number of its own ("seed 7"), counts ("23 bonds"), and numbers
 that it denies.
 """
@@ -46,22 +46,33 @@ def count(question: Question, answer: str) -> Numbers:
     feature, run = question.feature, 0
     given = set(numbers_in(question.prompt))
     shown = question.kind == "phase_identification"
-    answer = values_alone(answer)
+    answer = values_alone(answer, question.feature)
     checked = contradicted = 0
     for match in _scanner().finditer(answer):
         if match["feature"]:
             feature = match["feature"].lower()
-        elif match["phase"]:
-            run = _run_of_phase(question, match["phase"], run)
-        elif match["label"]:
-            run = _run_of_label(question, match["label"], run)
+        elif match["phase"] or match["label"]:
+            run = _run_of(question, match.group(), run)
         elif feature and not (
             plain_minus(match["number"]) in given and (shown or not _stated(answer, match.start(), feature))
         ):
-            truth = float(question.results[run]["features"][feature])
+            named = _NAMED_AFTER.match(answer, match.end())
+            of_run = _run_of(question, named[1], run) if named else run
+            truth = float(question.results[of_run]["features"][feature])
             checked += 1
             contradicted += abs(float(plain_minus(match["number"])) - truth) > tolerance(feature)
     return Numbers(checked, contradicted)
+
+
+_NAMED_AFTER = re.compile(
+    rf"\s*(?:\(|(?:in|for|with|at)\s+)(?:run\s+|the\s+)?\b([AB]\b|(?:{'|'.join(PATTERNS.values())})(?![a-z]))", re.I
+)
+"""A run that is named behind its number: "0.90 in B", "0.18 (trivial_product)"."""
+
+
+def _run_of(question: Question, name: str, run: int) -> int:
+    """The run that a label or a phase names; `run` where it names none."""
+    return (_run_of_label if len(name) == 1 else _run_of_phase)(question, name, run)
 
 
 def _stated(answer: str, start: int, feature: str) -> bool:

@@ -10,7 +10,8 @@ LINK = "is|of|at|about|be|will|value|around|roughly|approximately|near|comes|out
 """Words that may stand between a feature's name and its number."""
 _PIECE = re.compile(r"((?<=[.;!?])\s+|\n+)")
 _DOUBT = re.compile(
-    r"\beither\b(?=.*\bor\b)|\bwhether\b|\b(?:cannot|can[’']t|could not|couldn[’']t) (?:tell|say|decide)\b"
+    r"\beither\b(?=.*\bor\b)|\bwhether\b|\b(?:cannot|can[’']t|could not|couldn[’']t) "
+    r"(?:tell|say|decide|rank|order|sort|compare)\b|\border depends\b|\bfirst run\b"
     r"|\b(?:do not|don[’']t) know\b|\b(?:not sure|unsure|unclear|hard to (?:say|tell))\b",
     re.I,
 )
@@ -22,7 +23,10 @@ _SETTING = re.compile(
     r"[-−–]?\d+(?:\.\d+)?(?![\w.]*\d)|\bsites\s*[=:]?\s*\d+(?![\w.]*\d)",
     re.I,
 )
-_COUNTED = re.compile(rf"{NUMBER.pattern}\s*(?:%|(?:percent|bonds|sites|qubits|layers|spins|steps)\b)", re.I)
+_COUNTED = re.compile(
+    rf"{NUMBER.pattern}\s*(?:%|(?:percent|bonds|sites|qubits|layers|spins|steps|times)\b)|±\s*{NUMBER.pattern}", re.I
+)
+_IN_SITES = re.compile(rf"(?<!with )(?<!over )(?<!chain of )({NUMBER.pattern})\s*sites\b", re.I)
 _DENIED = re.compile(rf"(?:\bnot|n[’']t|\bnever(?:\s+\w+)?)\s+{NUMBER.pattern}", re.I)
 _COMMA = re.compile(r"\b0,(?=\d)")
 _MINUS = re.compile(r"\bminus\s+(?=\d|\.\d)", re.I)
@@ -43,9 +47,14 @@ def _words(text: str) -> str:
     return " ".join(text.lower().split()).rstrip(".?!;: ")
 
 
-def values_alone(answer: str) -> str:
-    """The answer without list marks, settings, counts ("23 bonds", "95 %") and denied numbers; "0,4" as 0.4."""
+def values_alone(answer: str, feature: str | None = None) -> str:
+    """The answer without list marks, settings, counts ("23 bonds", "95 %") and denied numbers; "0,4" as 0.4.
+
+    Of `correlation_range` "14 sites" is a value: sites are its unit.
+    """
     answer = _MINUS.sub("-", _COMMA.sub("0.", answer))
+    if feature == "correlation_range":
+        answer = _IN_SITES.sub(r"\1", answer)
     for pattern in (_ITEM, _SETTING, _COUNTED, _DENIED):
         answer = pattern.sub(" ", answer)
     return answer

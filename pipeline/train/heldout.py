@@ -72,7 +72,7 @@ def related(samples: Sequence[Sample]) -> list[list[int]]:
     for i, sample in enumerate(samples):
         ids = sample.meta.get("experiment_ids")
         keys = [("experiment", str(name)) for name in ids] if isinstance(ids, list) else []
-        for key in [*keys, ("question", sample.prompt)]:
+        for key in [*keys, ("question", sample.context)]:
             leader[find(i)] = find(first.setdefault(key, i))
     groups: dict[int, list[int]] = {}
     for i in range(len(samples)):

@@ -185,18 +185,26 @@ def load_recipe(name: str) -> Recipe:
 
     try:
         values: dict[str, Any] = tomllib.loads(text)
-        return validate(Recipe, values)
+        return validate(Recipe, {_long_name(key): value for key, value in values.items()})
+    except BadParameter as error:  # a ValueError, too
+        raise BadInput(f"the recipe {name}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"the recipe {name} is not valid TOML ({error}): mend that line") from error
-    except BadParameter as error:
-        raise BadInput(f"the recipe {name}: {error}") from error
+
+
+def _long_name(key: str) -> str:
+    """A parameter's own name where `key` is its short form, as on the command line."""
+    for name, known in TrainParams.model_fields.items():
+        if isinstance(known.validation_alias, AliasChoices) and key in known.validation_alias.choices:
+            return name
+    return key
 
 
 def _own_recipe(name: str) -> str:
     from pathlib import Path
 
     try:
-        return Path(name).expanduser().read_text(encoding="utf-8")
+        return Path(name).expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"the recipe {name} cannot be read ({error}): give the path of a .toml file") from error
 

@@ -76,7 +76,12 @@ def messages_of(sample: Sample, system: str) -> list[dict[str, str]]:
     opening = [{"role": "system", "content": system}] if system else []
     # White space around an answer would melt into the prompt's last token with some tokenizers.
     answer = {"role": "assistant", "content": sample.output.strip()}
-    return [*opening, {"role": "user", "content": sample.prompt}, answer]
+    former = [
+        {"role": role, "content": text.strip()}
+        for pair in sample.history
+        for role, text in zip(("user", "assistant"), pair, strict=True)
+    ]
+    return [*opening, *former, {"role": "user", "content": sample.prompt}, answer]
 
 
 def encode(samples: Sequence[Sample], base: Base, tokenizer: Any, system: str, max_length: int) -> TokenSet:

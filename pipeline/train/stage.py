@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline import errors
 from pipeline.alone import only_one
 from pipeline.bases.base import locate, locate_gguf
+from pipeline.data.line import chat_notes
 from pipeline.data.paths import given_path
 from pipeline.errors import BadInput, BaseError, PipelineError, TrainError
 from pipeline.lab import Lab, current_run
@@ -81,11 +82,13 @@ def _check(lab: Lab, folder: Path, params: TrainParams, recipe: Recipe) -> Itera
         locate_gguf(lab, name)
     except BaseError as error:
         yield Note(f"for export, install and eval, which come after this training: {error}")
-    _, bad = read_with_bad(given_path(params.data) if params.data else lab.data)
+    good, bad = read_with_bad(given_path(params.data) if params.data else lab.data)
     for line in bad[:_SHOWN_BAD]:
         yield Note(f"left out: {line}")
     if len(bad) > _SHOWN_BAD:
         yield Note(f"left out: {len(bad) - _SHOWN_BAD} more lines that are no samples; `benlab data check` names them")
+    for note in chat_notes(good) if params.data else ():  # `generate` has told it of the lab's own file
+        yield Note(note)
     target = given_path(params.out) if params.out else lab.adapter_dir
     if target.is_symlink():
         raise BadInput(f"{target} is a link: remove it, or give --out the folder that it leads to")

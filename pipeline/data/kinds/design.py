@@ -78,7 +78,7 @@ GOALS = (
         _phase(PHASES[3], 12, 16),
         "features.entropy_final",
         "entropy_final",
-        "Random gates entangle with every layer, so go deep.",
+        "Random gates add entanglement until the chain is saturated, so go deep.",
     ),
     Goal(
         ("to watch an operator spread", "in which an operator spreads far"),
@@ -86,7 +86,7 @@ GOALS = (
         _phase(PHASES[3], 8, 12, 16),
         "features.operator_spread",
         "operator_spread",
-        "Random gates spread an operator at the speed of the light cone.",
+        "Random gates spread an operator further with depth.",
     ),
     Goal(
         ("with a large replay drift", "to see how depth changes a fingerprint"),

@@ -28,7 +28,7 @@ _AFTER = re.compile(
 
 def plain(text: str) -> str:
     """The text without marks of emphasis and quotes, which would hide what stands before a name."""
-    return re.sub(r"[*`\"“”]", "", text)
+    return re.sub(r"(?<![\d)])\*|\*(?![\d(])|[`\"“”]", "", text)  # not the sign between factors
 
 
 def phases_in(text: str) -> list[str]:

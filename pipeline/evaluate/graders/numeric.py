@@ -25,7 +25,7 @@ def tolerance(feature: str) -> float:
 
 def stated_value(question: Question, answer: str) -> float | None:
     """The number that the answer gives for the feature: at its name, else the first that the prompt has not."""
-    answer = values_alone(plain(answer))
+    answer = values_alone(plain(answer), question.feature)
     stated = re.search(rf"\b{question.feature}\b{BETWEEN}", answer, re.I)
     after = answer[stated.end() :] if stated else answer
     # Another feature's number is no answer, whether the asked one is named or not.

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+import simulator
 from pipeline.evaluate.graders.names import all_mentions, plain
 from pipeline.evaluate.question import Grade, Question, grader
 from pipeline.evaluate.questions.ordering import CLEAR, gap
 from pipeline.evaluate.reading import asserted
 
-_MORE = r"(?i:larger|largest|higher|highest|greater|greatest|bigger|biggest|more|most)"
-_LESS = r"(?i:smaller|smallest|lower|lowest|less|least|fewer)"
+# "More layers" and "a larger depth" are reasons, and no verdict.
+_OF_SETTINGS = r"(?!\s+(?:depth|layers?|(?:system[_ ])?size|sites|qubits|bias|seed|number)\b)"
+_MORE = rf"(?i:(?:larger|largest|higher|highest|greater|greatest|bigger|biggest|more|most)\b{_OF_SETTINGS})"
+_LESS = rf"(?i:(?:smaller|smallest|lower|lowest|less|least|fewer)\b{_OF_SETTINGS})"
 _BETWEEN = r"(?:(?!\bthan\b)[^.;,AB]){0,30}?"
 # "A larger value is found in B": an article, and no run.
 _ARTICLE = rf"A\s(?:{_MORE}|{_LESS})\s(?!than\b|because\b|by\b|in\b|at\b|here\b|and\b|since\b)\w"
@@ -21,17 +24,20 @@ _VERDICTS = (
     # in run A, zz_nearest is larger
     rf"\b[Ii]n (?:run )?(?P<x4>[AB]),\s{_BETWEEN}\b(?:(?P<more4>{_MORE})|(?P<less4>{_LESS}))\b",
     # the larger one is (not) B; larger: B; more in run B; the answer is B
-    rf"\b(?:(?P<more2>{_MORE}|(?i:winner|answer))|(?P<less2>{_LESS}))\b{_BETWEEN}"
-    r"(?:\bis|\bwith|\bin|\bfor|\bto|:)\s+(?:not\s+)?(?:run\s+)?\b(?P<x2>[AB])\b",
-    r"\b(?P<x3>[AB])\b\s*(?:(?P<more3>[>≥]|(?:\bdoes\s+(?:not\s+)?)?\b(?:wins?|exceeds?|beats?)\b)"
-    r"|(?P<less3>[<≤]|\bloses\b))",
+    rf"\b(?:(?P<more2>{_MORE}|(?i:winner|answer|pick|choice))|(?P<less2>{_LESS}))\b{_BETWEEN}"
+    r"(?:\bis|\bwith|\bin|\bfor|\bto|:)\s+(?:not\s+)?(?:the\s+)?(?:run\s+)?\b(?P<x2>[AB])\b",
+    r"\b(?P<x3>[AB])\b\)?\s*(?:(?P<more3>[>≥]|(?:\b(?:does|would|will|should)\s+(?:not\s+)?)?"
+    r"\b(?:wins?|exceeds?|beats?|comes? out (?:on top|ahead)|is the (?:winner|one))\b)|(?P<less3>[<≤]|\bloses\b))",
+    # not A but B
+    r"\b[Nn]ot (?:run )?[AB],? but (?:run )?\b(?P<x5>[AB])\b",
 )
 _VERDICT = re.compile("|".join(_VERDICTS))
 _DENIED = re.compile(r"\b(?:not|no|never)\b|n't\b")
 _ALONE = re.compile(
-    r"(?:(?:the )?answer(?: is)?:?\s+|it'?s?(?: is)?\s+|that (?:is|would be)\s+|definitely,?\s+|yes,?\s+"
-    r"|(?:(?:i|we|you)(?: would| should|[’']d)?\s+)?(?:choose|pick|say|take|keep|go with)\s+)?"
-    r"(?:(?:run|option)\s+)?\b([AB])(?:[.,:(;!]|\s+(?:because|does)\b(?!\s+not)|$)",
+    r"(?:(?:yes|definitely),?\s+)?(?:(?:the )?answer(?: is)?:?\s+|it'?s?(?: is)?\s+|that (?:is|would be)\s+|in\s+"
+    r"|(?:(?:i|we|you)(?: would| should|[’']d)?\s+)?(?:choose|pick|say|take|keep|show|use|go with)"
+    r"\s+(?:the students\s+)?)?"
+    r"(?:(?:run|option)\s+)?\b([AB])(?:[’']s)?(?:\s*[.,:(;!]|\s+(?:because|does)\b(?!\s+not)|$)",
     re.I,
 )
 _TIE = re.compile(
@@ -40,21 +46,30 @@ _TIE = re.compile(
 )
 _NONE = re.compile(r"\b(?i:neither)\s+(?:run\s+)?[AB]\b|\bA and B (?:have the same|are (?:equal|the same))\b")
 _RISING = re.compile(
-    r"(?:smallest|lowest|least|weakest)(?:\s+(?:\w+\s+)?(?:to|first|is)\b|\s*:)|\bbottom to top\b"
-    r"|\b(?:ascending|increasing|rising)\b",
+    r"(?<!to )(?<!to the )\b(?:smallest|lowest|least|weakest)(?:\s+(?:\w+\s+)?(?:to|first|is)\b|\s*:)|\bbottom to top\b"
+    r"|\b(?:ascending|increasing|rising)(?:\s+(?:order|ranking)\b|[^.;,:]{0,30}:)",
+    re.I,
+)
+_RISING_AFTER = re.compile(
+    r"[\s,(]*(?:in\s+|from\s+)?(?:(?:ascending|increasing|rising)\s+order|(?:smallest|lowest|least|weakest)\s+(?:to|first))\b",
     re.I,
 )
 _PLACES = ("first", "second", "third", "fourth")
 _PLACE = re.compile(rf"\s*(?:phase\s+)?(?:is|comes|ranks|stands)?\s*\b({'|'.join(_PLACES)}|last)\b", re.I)
-_JOINED = re.compile(r"[\s>=<‹›≈≥≤≳≲,→:`*\d.)]*(?:then|and)?\s*")
-_SIGNS = re.compile(r"[>=<‹›≈≥≤≳≲→]|\bthen\b|\d[.)]")
+_JOINED = re.compile(r"[\s>=<‹›≈≥≤≳≲,→:`*\d.)|-]*(?:then|and)?\s*")
+_SIGNS = re.compile(r"[>=<‹›≈≥≤≳≲→]|\bthen\b|\d[.)]|\|\s*\d+\s*\|")
 _CUE = re.compile(
     rf"\b(?:order|ranking|rank(?:s|ed)|sorted|descending|ascending|decreasing|increasing|falling|rising|top|first|has"
     rf"|{_MORE}|{_LESS})\b",
     re.I,
 )
 """Words without which a list of the phases says nothing of their order."""
+_END = re.compile(r"[.!?]\s")
 _ASIDE = re.compile(r"\((?![^()]*\b[AB]\b)[^()]*\)")
+
+
+_OTHERS = re.compile(rf"\b(?:{_MORE}|{_LESS})\s+({'|'.join(simulator.FEATURE_NAMES)})\b", re.I)
+"""A verdict on a feature: on another than the asked one it is a reason at most."""
 
 
 def winner(answer: str) -> str | None:
@@ -64,9 +79,10 @@ def winner(answer: str) -> str | None:
     if _NONE.search(text):
         return None
     for match in _VERDICT.finditer(text):
-        run = match["x1"] or match["x2"] or match["x3"] or match["x4"]
-        less = bool(match["less1"] or match["less2"] or match["less3"] or match["less4"])
-        said = _other(run) if less != bool(_DENIED.search(match.group())) else run
+        run = next(filter(None, (match[f"x{place}"] for place in range(1, 6))))
+        less = any(match[f"less{place}"] for place in range(1, 5))
+        denied = not match["x5"] and bool(_DENIED.search(match.group()))
+        said = _other(run) if less != denied else run
     if said is None and not _TIE.search(text) and (alone := _ALONE.match(text)):
         run = alone.group(1).upper()
         # "A: … B: …" lists the two runs and answers nothing.
@@ -96,8 +112,9 @@ def ranking(answer: str) -> dict[str, int]:
             first.setdefault(phase, span)
         listed = list(first.items())
     joints = [text[one[1][1] : other[1][0]].strip() for one, other in pairwise(listed)]
-    before = text[: listed[0][1][0]] if listed else ""
-    if not (_bare(text, listed) or _CUE.search(text) or any(map(_SIGNS.search, joints))):
+    before, after = (text[: listed[0][1][0]], text[listed[-1][1][1] :]) if listed else ("", "")
+    sentence = text[len(before) - len(_END.split(before)[-1]) : len(text) - len(after) + len(_END.split(after)[0])]
+    if not (_bare(text, listed) or _CUE.search(sentence) or any(map(_SIGNS.search, joints))):
         return {}
     ranks: dict[str, int] = {}
     rank = 0
@@ -106,7 +123,9 @@ def ranking(answer: str) -> dict[str, int]:
         ranks[phase] = rank
     between = "".join(joints)
     falls = any(sign in between for sign in ">›≥≳")
-    if any(sign in between for sign in "<‹≤≲") or (not falls and listed and _RISING.search(before)):
+    if any(sign in between for sign in "<‹≤≲") or (
+        not falls and (_RISING.search(before) or _RISING_AFTER.match(after))
+    ):
         return {phase: rank - place for phase, place in reversed(ranks.items())}
     return ranks
 
@@ -133,11 +152,17 @@ def _stretch(text: str, four: list[tuple[str, tuple[int, int]]]) -> list[tuple[s
 
 
 def _labelled(question: Question, answer: str) -> str:
-    """The answer with A and B in place of the two runs' phases, where these tell them apart."""
+    """The answer with A and B in place of what tells the two runs apart: their phases, "the run with depth 4"."""
     labels = {str(run.params["phase_type"]): label for run, label in zip(question.runs, "AB", strict=True)}
-    if len(labels) < 2:
-        return ""
     text = plain(answer)
+    for name in ("system_size", "depth", "bias"):
+        values = [run.params.get(name) for run in question.runs]
+        for value, label in zip(values, "AB", strict=True):
+            if values[0] != values[1]:
+                named = rf"(?:run|one|circuit) (?:with|at|of) {name.replace('_', '[ _]')}\s*[=:]?\s*{value}(?![\d.]*\d)"
+                text = re.sub(named, label, text, flags=re.I)
+    if len(labels) < 2:
+        return text
     for phase, (start, end), _ in reversed(all_mentions(text)):
         text = text[:start] + labels.get(phase, phase) + text[end:]
     return text
@@ -149,6 +174,7 @@ def ordering(question: Question, answer: str) -> Grade:
     answer = asserted(question.prompt, answer)
     if question.facts["form"] == "pair":
         wanted = "A" if gap(question, 0, 1) > 0 else "B"
+        answer = _OTHERS.sub(lambda match: match[0] if match[1].lower() == question.feature else "", answer)
         said = winner(answer) or winner(_labelled(question, answer))
         return Grade(said == wanted, f"said {said or 'neither'}, and it is {wanted}")
     ranked = ranking(answer)

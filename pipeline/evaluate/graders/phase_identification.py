@@ -8,23 +8,35 @@ from pipeline.evaluate.graders.names import ANY, all_mentions, phases_in, plain
 from pipeline.evaluate.question import Grade, Question, grader
 
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n+")
-_DOUBT = re.compile(r"\b(?:would(?! say)|could|might|may|if|whether|at first)\b|\?", re.I)
+_DOUBT = re.compile(
+    r"(?<!\bI )(?<!\bwe )(?<!\banswer )(?<!\bguess )(?<!\bverdict )\bwould\b(?! say)"
+    r"|\b(?:could|might|may|if|whether|at first)\b|\?",
+    re.I,
+)
 _GUESS = re.compile(
     rf"{_DOUBT.pattern}|^\s*(?:in|for) an? "
     r"|^\s*(?:an?|every|each) (?:\S+ ){1,3}(?:has|have|shows?)\b",
     re.I,
 )
 """What is no verdict on this run: guesses, questions, and what a phase is like in general."""
-_ADVICE = re.compile(r"\b(?:compare (?:it )?with|next:|you could|try)\b", re.I)
-"""What to do next names phases and judges none."""
+_ADVICE = re.compile(
+    r"\b(?:compare (?:it )?with|next:|you could|try)\b"
+    r"|\b(?:second (?:choice|most|best)|next closest|runner[- ]up|alternatives?\b|unlikely|for comparison)\b",
+    re.I,
+)
+"""What to do next, and what comes second, names phases and judges none."""
 _NAMES_FIRST = re.compile(r"^\W*(?:run\s+)?$", re.I)
 _SAYS = re.compile(
-    r"(?::\s*|\b(?:it|this|that|these|they|run|phase|type|fingerprint|answer|verdict|label)(?:\s+type)?"
-    r"(?:\s+(?:is|was|are|must be|has to be|belongs? to|comes? from|came from|looks? like|matche?s?)|[’']s)\s+"
-    r"(?:(?:clearly|surely|indeed|none other than|most likely|probably|of)\s+)?(?:the\s+|an?\s+)?(?:phase\s+)?)$",
+    r"(?::\s*|\b(?:it|this|that|these|they|run|phase|type|fingerprint|answer|verdict|label|match|guess|bet|choice"
+    r"|conclusion)(?:\s+type)?"
+    r"(?:\s+(?:is|was|are|would be|must be|has to be|belongs? to|comes? from|came from|looks? like|matche?s?)|[’']s)\s+"
+    r"|\b(?:go with|bet on|(?:classify|identify|label) (?:\w+ ){1,3}as|assign (?:\w+ ){1,3}to)\s+)"
+    r"(?:(?:clearly|surely|indeed|none other than|most likely|probably|of)\s+)?(?:the\s+|an?\s+)?(?:phase\s+)?$",
     re.I,
 )
 _AFTER_VERDICT = re.compile(r"\s*(?:phase|state|run)?\s*(?:[.,;:!(]|since\b|because\b|$)", re.I)
+_APART = re.compile(r",\s+(?:which|while|whereas|unlike|as opposed to|in contrast to)\b", re.I)
+_CONDITION = re.compile(r"\b(?:if|whether)\b|\?", re.I)
 _BARE_TRIVIAL = re.compile(r"\btrivial(?![\s_-]*(?:product|phase|state)|\W*$)", re.I)
 """An everyday word, where it does not stand for the phase."""
 _LISTED = 3
@@ -47,10 +59,12 @@ def phase_identification(question: Question, answer: str) -> Grade:
         sentences = [sentence for sentence in sentences if sentence not in items]
     verdicts: list[str] = []
     for rank in (_SAYS, _NAMES_FIRST, None):
-        named = [phases_in(sentence) for sentence in sentences if rank is None or _says(sentence, rank)]
+        named = [_named(sentence) for sentence in sentences if rank is None or _says(sentence, rank)]
         verdicts = verdicts or [phases[0] for phases in named if len(phases) == 1]
+    listed = phases_in("\n".join(pieces))
+    if not verdicts and len(listed) == 1 and not _CONDITION.search(answer):
+        verdicts = listed  # a guess, and the only one
     if not verdicts:
-        listed = list(dict.fromkeys(phases_in(answer)))
         return Grade(False, f"named {', '.join(listed) or 'no phase'}, and it is {wanted}")
     if verdicts[-1] != wanted:
         return Grade(False, f"named {verdicts[-1]}, and it is {wanted}")
@@ -65,6 +79,12 @@ def _says(sentence: str, form: re.Pattern[str]) -> bool:
         for _, (start, end), denied in all_mentions(text)
         if denied is None
     )
+
+
+def _named(sentence: str) -> list[str]:
+    """The phases of a sentence, without those in brackets and those that it sets its first one apart from."""
+    first = _APART.split(re.sub(r"\([^()]*\)", "", plain(sentence)), maxsplit=1)[0]
+    return phases_in(first) or phases_in(sentence)
 
 
 def _is_item(sentence: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -88,3 +90,46 @@ def test_a_name_far_away_is_not_read(gap: int, found: str | None) -> None:
     """So that a line of nothing but spaces costs no search through all of them."""
     text = f"purity{' ' * gap}0.50"
     assert misplaced(text, {"quantity": "features.zz_long", "runs": []}, (len(text) - 4, len(text))) == found
+
+
+EDITS = {
+    "comparison": [
+        lambda s: replace(s, instruction=re.sub(r"A: (.*)\nB: (.*)", r"A: \2\nB: \1", s.instruction)),
+        lambda s: told_again(s, lambda text: text.replace("is larger with", "is weakest with")),
+    ],
+    "ordering": [
+        lambda s: replace(s, instruction=s.instruction.replace(s.output.split()[0], "zz_long")),
+        lambda s: told_again(s, lambda text: text.replace("Order:", "From smallest to largest:")),
+    ],
+    "design": [
+        lambda s: replace(s, instruction=re.sub(r"\b\d+ (qubits|sites)|chain of \d+", "7 qubits", s.instruction)),
+    ],
+    "discovery": [lambda s: told_again(s, lambda text: text.replace("grouping is", "grouping is far from"))],
+    "tools": [lambda s: replace(s, instruction=s.instruction.replace("the Ising phase", "the SPT phase"))],
+}
+
+
+@pytest.mark.parametrize(("kind", "change"), [(kind, change) for kind, some in EDITS.items() for change in some])
+def test_a_question_or_a_verdict_that_was_turned_around_is_found(kind: str, change: Callable) -> None:
+    made = list(make(kind, 4 if kind == "discovery" else 60, 0, TRAIN, InProcess(), Seen()))
+    changed = [(n, new) for n, old in enumerate(made) if (new := change(old)) and new != old]
+    changed = [(n, new) for n, new in changed if kind != "ordering" or "zz_long" not in made[n].output]
+    assert changed
+    assert {number for number, _ in changed} == {failure.line for failure in check_samples(changed)}
+
+
+def test_a_wide_tolerance_is_for_steps_alone_and_a_claim_needs_its_place() -> None:
+    sample = next(iter(make("phase", 1, 0, TRAIN, InProcess(), Seen())))
+    claims = sample.meta["claims"]
+    place = next(n for n, claim in enumerate(claims) if claim["quantity"] == "features.zz_nearest")
+    value = claims[place]["value"] + 0.02
+    wide = {**claims[place], "value": value, "tolerance": 0.025}
+    output = sample.output[: wide["span"][0]] + f"{value:.2f}" + sample.output[wide["span"][1] :]
+    told = {**wide, "text": f"{value:.2f}"}
+    edited = replace(
+        sample, output=output, meta={**sample.meta, "claims": [*claims[:place], told, *claims[place + 1 :]]}
+    )
+    assert any("in steps of its feature" in failure.found for failure in check_samples([(1, edited)]))
+    bare = [{key: value for key, value in claims[0].items() if key != "span"}, *claims[1:]]
+    loose = replace(sample, meta={**sample.meta, "claims": bare})
+    assert any("no span" in failure.found for failure in check_samples([(1, loose)]))

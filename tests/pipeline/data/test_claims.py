@@ -115,7 +115,7 @@ def within_tolerance(phase: str, seeds: int = 12) -> dict[str, float]:
 @pytest.mark.parametrize("phase", PHASES)
 def test_what_is_said_to_depend_on_the_seed_does(phase: str) -> None:
     for feature, share in within_tolerance(phase).items():
-        assert is_of_the_seed(phase, feature) == (share < 0.6), (feature, share)
+        assert is_of_the_seed({"phase_type": phase, "depth": 8}, feature) == (share < 0.6), (feature, share)
 
 
 def test_a_comparison_names_the_setting_that_wins() -> None:

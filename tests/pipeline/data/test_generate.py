@@ -182,10 +182,10 @@ def test_a_line_of_a_hundred_megabytes_is_kept_out(lab: Lab, tmp_path: Path) -> 
     assert value["kinds"]["own"] == 1
 
 
-def test_a_file_in_utf16_has_no_usable_line(lab: Lab, tmp_path: Path) -> None:
+def test_a_file_in_utf16_is_named(lab: Lab, tmp_path: Path) -> None:
     own = tmp_path / "wide.jsonl"
     own.write_bytes('{"instruction": "a", "output": "b"}\n'.encode("utf-16"))
-    with pytest.raises(DataError, match="no usable line"):
+    with pytest.raises(DataError, match="is UTF-16: save it as UTF-8"):
         generate(lab, mix=[str(own)])
     assert not lab.data.exists()
 

@@ -77,14 +77,13 @@ def test_a_file_of_ones_own_is_not_written_over(lab: Lab, tmp_path: Path, append
     assert mine.read_bytes() == before and [path.name for path in tmp_path.glob("mine*")] == ["mine.jsonl"]
 
 
-def test_turns_of_a_chat_that_are_left_out_are_told(lab: Lab, tmp_path: Path) -> None:
+def test_a_chat_keeps_its_earlier_turns(lab: Lab, tmp_path: Path) -> None:
     turns = [{"role": role, "content": f"{role} {n}"} for n in (1, 2) for role in ("user", "assistant")]
     mine = write(tmp_path / "chats.jsonl", {"messages": turns}, {"messages": turns[:2]})
-    events = list(run(lab, GenerateParams(**{**NONE, "n_per_phase": 1}, mix=[str(mine)])))
-    assert any("1 chats hold more than one question" in event.text for event in events if isinstance(event, Note))
+    generate(lab, **{**NONE, "n_per_phase": 1}, mix=[str(mine)])
     rows = [json.loads(line) for line in lab.data.read_text(encoding="utf-8").splitlines()]
-    own = {line["output"]: line["meta"] for line in rows if line["meta"]["kind"] == "own"}
-    assert own["assistant 2"]["left_out"] == 2 and "left_out" not in own["assistant 1"]
+    own = {line["output"]: line for line in rows if line["meta"]["kind"] == "own"}
+    assert own["assistant 2"]["history"] == [["user 1", "assistant 1"]] and "history" not in own["assistant 1"]
 
 
 def test_a_file_to_mix_in_that_cannot_be_looked_at(lab: Lab) -> None:

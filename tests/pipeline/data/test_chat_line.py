@@ -1,0 +1,126 @@
+"""Chats of other tools: whole conversations, parts, system prompts, and what is not read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.data.check import run as check
+from pipeline.data.duplicates import Seen
+from pipeline.data.generate import run
+from pipeline.data.line import Sample, chat_notes, parse
+from pipeline.data.params import CheckParams, GenerateParams
+from pipeline.data.reader import read_good
+from pipeline.errors import DataError
+from pipeline.lab import Lab
+from pipeline.train.samples import messages_of
+from simulator.events import Note, last_result
+
+
+def chat(*turns: tuple[str, Any], **more: Any) -> str:
+    return json.dumps({"messages": [{"role": role, "content": text} for role, text in turns], **more})
+
+
+def test_earlier_turns_are_the_history() -> None:
+    sample = parse(chat(("user", "Hi."), ("assistant", "Hello."), ("user", "Shorter."), ("assistant", "Hi.")))
+    assert (sample.instruction, sample.output, sample.history) == ("Shorter.", "Hi.", (("Hi.", "Hello."),))
+    assert parse(sample.to_line()) == sample
+    roles = [(turn["role"], turn["content"]) for turn in messages_of(sample, "You are Ben.")]
+    assert roles == [
+        ("system", "You are Ben."),
+        ("user", "Hi."),
+        ("assistant", "Hello."),
+        ("user", "Shorter."),
+        ("assistant", "Hi."),
+    ]
+
+
+def test_sharegpt_and_fields_with_history() -> None:
+    turns = [("system", "S"), ("human", "a"), ("gpt", "b"), ("human", "c"), ("gpt", "d")]
+    sample = parse(json.dumps({"conversations": [{"from": who, "value": text} for who, text in turns]}))
+    assert (sample.prompt, sample.output, sample.history) == ("c", "d", (("a", "b"),))
+    line = json.dumps({"instruction": "c", "output": "d", "history": [["a", "b"]], "system": "S"})
+    assert parse(line) == sample and sample.meta == {"system_left_out": True}
+
+
+@pytest.mark.parametrize(
+    ("turns", "prompt", "output", "left_out"),
+    [
+        ([("assistant", "Welcome."), ("user", "a"), ("assistant", "b")], "a", "b", 1),
+        ([("user", "a"), ("user", "b"), ("assistant", "c"), ("assistant", "d")], "a\n\nb", "c\n\nd", 0),
+        ([("user", "a"), ("assistant", "b"), ("user", "and?")], "a", "b", 1),
+        ([("user", [{"type": "text", "text": "a"}]), ("assistant", "b")], "a", "b", 0),
+        ([("developer", "S"), ("user", "a"), ("assistant", "b")], "a", "b", 0),
+    ],
+)
+def test_odd_turns(turns: list[tuple[str, Any]], prompt: str, output: str, left_out: int) -> None:
+    sample = parse(chat(*turns))
+    assert (sample.prompt, sample.output, sample.meta.get("left_out", 0)) == (prompt, output, left_out)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (chat(("user", "a"), ("assistant", None)), "content is not text"),
+        (chat(("user", "a")), "no user message that an assistant message answers"),
+        (chat(("assistant", "b"), ("system", "a")), "no user message that an assistant message answers"),
+        (chat(("user", "a"), ("tool", "2C"), ("assistant", "b")), "a tool's call or result, which is not read"),
+        (chat(("user", "a"), ("narrator", "b")), "role is 'narrator': use user, assistant or system"),
+        (chat(("user", [{"type": "image_url"}]), ("assistant", "b")), "a part of type 'image_url'"),
+        ('{"messages": [{"role": "assistant", "content": null, "tool_calls": [1]}]}', "a tool's call or result"),
+        ('{"messages": {"role": "user"}}', "messages is not a list of objects"),
+        ('{"instruction": "a", "output": "b", "history": ["x"]}', "history is not a list of [question, answer] pairs"),
+    ],
+)
+def test_what_is_no_chat_is_named(line: str, said: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse(line)
+    assert said in str(caught.value)
+
+
+def test_two_chats_that_end_alike_are_no_duplicates() -> None:
+    ends = ("user", "Shorter, please."), ("assistant", "OK.")
+    seen = Seen()
+    assert seen.take(parse(chat(("user", "About A?"), ("assistant", "A long answer."), *ends)))
+    assert seen.take(parse(chat(("user", "B, then?"), ("assistant", "Another one."), *ends)))
+    assert not seen.take(parse(chat(("user", "About A?"), ("assistant", "A long answer."), *ends)))
+
+
+def test_one_label_for_many_inputs_stays(lab: Lab, tmp_path: Path) -> None:
+    rule = "Say whether the experiment should go on or stop, given what the thermometer in the cryostat shows right now"
+    rows = [{"instruction": rule, "input": f"temperature {60 + n} C", "output": "stop"} for n in range(20)]
+    mine = tmp_path / "labels.jsonl"
+    mine.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    result = last_result(run(lab, GenerateParams(mix=[str(mine)], append=True)))
+    assert result["samples"] == 20 and result["dropped"]["near_duplicates"] == 0
+
+
+def test_what_of_chats_is_not_trained_on_is_told(lab: Lab, tmp_path: Path) -> None:
+    mine = tmp_path / "chats.jsonl"
+    mine.write_text(chat(("system", "S"), ("assistant", "Hi."), ("user", "a"), ("assistant", "b")), encoding="utf-8")
+    for events in (
+        run(lab, GenerateParams(mix=[str(mine)], append=True)),
+        check(lab, CheckParams(file=str(mine))),
+    ):
+        told = [event.text for event in events if isinstance(event, Note)]
+        assert any("1 lines have a system prompt of their own" in text for text in told), told
+        assert any("1 chats have messages before their first question" in text for text in told), told
+    assert chat_notes([Sample("a", "", "b")]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.json", '[\n{"instruction": "a", "output": "b"}\n]', "is a JSON array: write one object a line"),
+        ("a.json", '[{"instruction": "a", "output": "b"},\n{"instruction": "c", "output": "d"}]', "is a JSON array"),
+        ("a.jsonl", '{\n"instruction": "a",\n"output": "b"}', "has an object over several lines"),
+        ("a.csv", "instruction,output\na,b\n", "is no JSONL"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_once(tmp_path: Path, name: str, text: str, said: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=said):
+        read_good(tmp_path / name)
