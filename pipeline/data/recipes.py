@@ -130,13 +130,13 @@ def counts(params: GenerateParams) -> dict[str, int]:
     elif params.append and not params.recipe and "n_validation" in params.model_fields_set:
         wanted = dict.fromkeys(wanted, 0)
     total = sum(wanted.values())
+    if total == 0 and not params.mix:
+        raise BadInput("0 samples are asked for: give at least one count above 0, or a file to mix in")
     if params.n_validation and not total:
         raise BadInput(
             f"n_validation is {params.n_validation}, and no samples of the lab's kinds are asked for, "
             "which its lines are made with: give a count such as n_numeric=60 beside it, or leave it out"
         )
-    if total == 0 and not params.mix:
-        raise BadInput("0 samples are asked for: give at least one count above 0, or a file to mix in")
     validation = params.n_validation if params.n_validation is not None else recipe.counts.get("validation")
     wanted["validation"] = min(200, max(16, total // 20)) if validation is None else validation
     return wanted

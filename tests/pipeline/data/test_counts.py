@@ -39,14 +39,23 @@ def test_a_byte_order_mark_in_a_recipe_is_no_trouble(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "params",
     [
-        {"append": True, "n_validation": 3},
         {"append": True, "n_validation": 3, "mix": ["mine.jsonl"]},
-        {"n_validation": 5, "n_per_phase": 0, "n_tri": 0, "n_discovery": 0, "n_replay_drift": 0, "extra": 0},
+        {
+            "n_validation": 5,
+            "n_per_phase": 0,
+            "n_tri": 0,
+            "n_discovery": 0,
+            "n_replay_drift": 0,
+            "extra": 0,
+            "mix": ["a"],
+        },
     ],
 )
 def test_validation_lines_without_samples_of_the_lab(params: dict) -> None:
     with pytest.raises(BadInput, match=r"n_validation is [35], and no samples of the lab's kinds .*n_numeric=60"):
         counts(GenerateParams(**params))
+    with pytest.raises(BadInput, match="0 samples are asked for"):
+        counts(GenerateParams(append=True, n_validation=3))
 
 
 def test_a_count_that_is_no_whole_number(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,18 @@ def test_white_space_around_an_answer_is_not_learned() -> None:
     tokenizer, base = sentencepiece(False), base_with(ZEPHYR)
     loose = [Sample(sample.instruction, "", f"\n {sample.output} \n", {}) for sample in SAMPLES]
     assert encode(loose, base, tokenizer, SYSTEM, 512) == encode(SAMPLES, base, tokenizer, SYSTEM, 512)
+
+
+@pytest.mark.parametrize("template", [ZEPHYR, THINKING])
+def test_earlier_turns_are_read_and_only_the_last_answer_is_learned(template: str) -> None:
+    tokenizer, base = sentencepiece(False), base_with(template)
+    chat = Sample("depth?", "", "high order", {}, (("phase?", "energy is high"), ("order?", "system")))
+    tokens = encode([chat, *SAMPLES], base, tokenizer, SYSTEM, 512)
+    first = tokens.samples[0]
+    assert tokenizer.decode(first.tokens[-first.answer :]).replace("</s>", "").strip() == "high order"
+    read = tokenizer.decode([*tokens.prefix, *first.tokens[: -first.answer]]).replace(" ", "")
+    turns = (SYSTEM, "phase", "energy is high", "order", "system", "depth")
+    assert re.search(".*".join(re.escape(text.replace(" ", "")) for text in turns), read, re.DOTALL), read
 
 
 def test_byte_level_answers_are_the_same_alone(
