@@ -21,7 +21,6 @@ ROLES = {
     "developer": "system",
 }
 """What a turn's speaker is called, here and in other tools' files."""
-_PAIR = ("user", "assistant")
 
 Pairs = list[tuple[str, str]]
 
@@ -69,7 +68,7 @@ def _role(message: dict[str, Any]) -> str:
     calls = message.get("tool_calls") or message.get("function_call")
     if calls or name in ("tool", "function", "tool_call", "function_call", "observation"):
         raise ValueError("the chat holds a tool's call or result, which is not read: leave those messages out")
-    if name not in ROLES:
+    if not isinstance(name, str) or name not in ROLES:
         raise ValueError(f"a message's role is {str(name)[:40]!r}: use user, assistant or system")
     return ROLES[name]
 

@@ -111,30 +111,7 @@ def check_samples(samples: list[tuple[int, Sample]]) -> list[Failure]:
             else:
                 todo.append((number, claim, runs_of(claim)))
         if claims:
-            failures += [Failure(number, "number", text, "no claim covers it") for text in uncovered(sample)]
-            failures += [Failure(number, "phase", text, "no claim is about it") for text in stray_phases(sample)]
-            shaped = [claim for claim in claims if not _shape(claim)]
-            failures += [
-                Failure(number, "prompt", text, "nothing that the claims are about has it")
-                for text in strange_in_prompt(sample.prompt, shaped)
-            ]
-            failures += [
-                Failure(
-                    number, str(claim["quantity"]), str(claim["text"]), "no span, and other claims of the line have one"
-                )
-                for claim in shaped
-                if not _span(claim) and any(map(_span, shaped))
-            ]
-            failures += [
-                Failure(number, str(claim["quantity"]), str(claim["text"]), clip(f"the output says {said!r}"))
-                for claim in shaped
-                if (said := _said(sample.output, claim)) is not None
-            ]
-            failures += [
-                Failure(number, str(claim["quantity"]), str(claim["text"]), told)
-                for claim in shaped
-                if (span := _span(claim)) and (told := misplaced(sample.output, claim, span))
-            ]
+            failures += _of_words(number, sample, [claim for claim in claims if not _shape(claim)])
     results = _results([run for _, _, runs in todo for run in runs])
     keys: dict[int, set[str]] = {number: set() for number, _ in samples}
     for number, _, runs in todo:
@@ -146,6 +123,24 @@ def check_samples(samples: list[tuple[int, Sample]]) -> list[Failure]:
         found = _judge(claim, [results[run.key] for run in runs])
         if found is not None:
             failures.append(Failure(number, _name(claim), str(claim["text"]), found))
+    return failures
+
+
+def _of_words(number: int, sample: Sample, claims: list[Claim]) -> list[Failure]:
+    """What the words of a line say that its claims do not; no run is needed for it."""
+    failures = [Failure(number, "number", text, "no claim covers it") for text in uncovered(sample)]
+    failures += [Failure(number, "phase", text, "no claim is about it") for text in stray_phases(sample)]
+    failures += [
+        Failure(number, "prompt", text, "nothing that the claims are about has it")
+        for text in strange_in_prompt(sample.prompt, claims)
+    ]
+    placed = any(map(_span, claims))
+    for claim in claims:
+        span, said = _span(claim), _said(sample.output, claim)
+        told = [clip(f"the output says {said!r}")] if said is not None else []
+        told += ["no span, and other claims of the line have one"] if placed and not span else []
+        told += [text] if span and (text := misplaced(sample.output, claim, span)) else []
+        failures += [Failure(number, str(claim["quantity"]), str(claim["text"]), text) for text in told]
     return failures
 
 

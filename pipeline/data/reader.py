@@ -59,7 +59,7 @@ def _refuse_other_formats(path: Path, start: bytes) -> None:
         raise DataError(f"{path} is a JSON array: write one object a line, without brackets, as `jq -c '.[]'` does")
     if first.strip() == b"{" and rest.strip():
         raise DataError(f"{path} has an object over several lines: write each on one line, as `jq -c .` does")
-    if path.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx"):
+    if path.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx") and not first.startswith(b"{"):
         raise DataError(
             f"{path} is no JSONL: write one object with instruction, input and output a line, and name it .jsonl"
         )

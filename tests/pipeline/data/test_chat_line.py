@@ -71,6 +71,7 @@ def test_odd_turns(turns: list[tuple[str, Any]], prompt: str, output: str, left_
         (chat(("user", "a"), ("narrator", "b")), "role is 'narrator': use user, assistant or system"),
         (chat(("user", [{"type": "image_url"}]), ("assistant", "b")), "a part of type 'image_url'"),
         ('{"messages": [{"role": "assistant", "content": null, "tool_calls": [1]}]}', "a tool's call or result"),
+        ('{"messages": [{"role": ["user"], "content": "a"}]}', "use user, assistant or system"),
         ('{"messages": {"role": "user"}}', "messages is not a list of objects"),
         ('{"instruction": "a", "output": "b", "history": ["x"]}', "history is not a list of [question, answer] pairs"),
     ],
@@ -109,6 +110,11 @@ def test_what_of_chats_is_not_trained_on_is_told(lab: Lab, tmp_path: Path) -> No
         assert any("1 lines have a system prompt of their own" in text for text in told), told
         assert any("1 chats have messages before their first question" in text for text in told), told
     assert chat_notes([Sample("a", "", "b")]) == []
+
+
+def test_lines_of_json_may_have_any_name(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('{"instruction": "a", "output": "b"}\n', encoding="utf-8")
+    assert len(read_good(tmp_path / "a.csv")[0]) == 1
 
 
 @pytest.mark.parametrize(
