@@ -36,7 +36,7 @@ _BESIDE = re.compile(
 )
 _NEAR = 80
 """Characters in front of a number in which its name stands."""
-_FEATURE = re.compile(rf"\b({_FEATURES})\b")
+FEATURE = re.compile(rf"\b({_FEATURES})\b")
 _LESS = re.compile(
     r"\b(?:smaller|smallest|lower|lowest|less|least|fewer|weaker|weakest|reduced|not|never)\b|n[’']t\b", re.IGNORECASE
 )
@@ -65,7 +65,7 @@ def misplaced(output: str, claim: Claim, span: tuple[int, int]) -> str | None:
 def _verdict(before: str, claim: Claim, name: str) -> str | None:
     """The feature of a verdict is the last one named before it, nothing denies it, and the leader has more of it."""
     feature = str(claim.get("feature", ""))
-    named = _FEATURE.findall(before)
+    named = FEATURE.findall(before)
     if feature and named and named[-1] != feature:
         return f"it stands behind {named[-1]!r}"
     turned = {"verdict.leader": _LESS, "verdict.order": _RISING}.get(name)

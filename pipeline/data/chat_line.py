@@ -77,10 +77,12 @@ def _text(message: dict[str, Any]) -> str:
     """A message's text; one in parts is joined. Raises ValueError where something else is among them."""
     content = message.get("content", message.get("value"))
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
-        strange = next((part.get("type") for part in content if not isinstance(part.get("text"), str)), None)
-        if strange is not None:
-            raise ValueError(f"a message holds a part of type {str(strange)[:40]!r}, and only text is read")
-        content = "\n".join(str(part.get("text")) for part in content)
+        for part in content:
+            if not isinstance(part.get("text"), str):
+                raise ValueError(
+                    f"a message holds a part of type {str(part.get('type'))[:40]!r}, and only text is read"
+                )
+        content = "\n".join(part["text"] for part in content)
     if not isinstance(content, str):
         raise ValueError("a message's content is not text")
     return content

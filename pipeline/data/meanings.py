@@ -56,11 +56,8 @@ PHASE = {
     "spt_cluster": "the order of this phase, hidden in string_order, is {}; "
     "magnetization and zz_nearest show nothing of it.",
     "trivial_product": "the mark of this phase, every site aligned with the field on its own, is {}.",
-    "pseudorandom": "the random gates scramble the chain; entanglement is {} and no order is left.",
+    "pseudorandom": "{} the chain; entanglement is {} and {} order is left.",
 }
-BEGUN = "a single layer of random gates only begins to scramble the chain; entanglement is {} and {}."
-KEPT = "the random gates scramble the chain; entanglement is {} and some order is left."
-"""Pseudorandom runs of one layer, and those of the first layers that an order outlives."""
 ORDERS = ("zz_nearest", "zz_long", "string_order")
 EVEN = "the order of this phase, aligned neighbouring spins, is {}; magnetization is zero, since the bias is one half."
 """The meaning of an Ising run whose two sectors are equally likely."""
@@ -86,10 +83,9 @@ def phase_meaning(results: Results, feature: str) -> str:
         return EVEN.format(strength(results, MARK[name]))
     if name != "pseudorandom":
         return PHASE[name].format(strength(results, MARK[name]))
-    left, bits = _order_left(results), entanglement(results, MARK[name])
-    if results[0]["params"]["depth"] == 1:
-        return BEGUN.format(bits, "some order is left" if left else "no order is left")
-    return (KEPT if left else PHASE[name]).format(bits)
+    alone = results[0]["params"]["depth"] == 1
+    gates = "a single layer of random gates only begins to scramble" if alone else "the random gates scramble"
+    return PHASE[name].format(gates, entanglement(results, MARK[name]), "some" if _order_left(results) else "no")
 
 
 def _order_left(results: Results) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import simulator
+from pipeline.data.bindings import FEATURE
 from pipeline.data.claims import Claim, Run, runs_of
 from pipeline.data.kinds.tools import NAMES
 from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
@@ -24,7 +25,6 @@ _SETTING = re.compile(
 _COUNTED = re.compile(r"\b(?:chain of (?P<chain>\d+)|(?P<value>\d+) (?P<name>qubits|sites|layers))\b", re.IGNORECASE)
 _COUNTS = {"qubits": "system_size", "sites": "system_size", "layers": "depth"}
 _FACTORS = re.compile(r"\bdepth[_ ]factors (?P<value>\d+(?:/\d+)+)", re.IGNORECASE)
-_FEATURE = re.compile(rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)})\b")
 SAME = 1e-9
 _VALUE = re.compile(rf"\b(?P<name>{'|'.join(simulator.FEATURE_NAMES)})\s*[:=]\s*(?P<value>{NUMBER.pattern})", re.I)
 
@@ -58,7 +58,9 @@ def strange_settings(prompt: str, runs: list[Run]) -> list[str]:
         if not any(abs(own - float(value)) < SAME for one in had for own in one.get(name, []))
         and any(name in one for one in had)
     ]
-    factors = ["/".join(map(str, run.params["depth_factors"])) for run in runs if "depth_factors" in run.params]
+    factors = [
+        "/".join(map(str, values["depth_factors"])) for run in runs if "depth_factors" in (values := filled(run))
+    ]
     return strange + [m.group() for m in _FACTORS.finditer(prompt) if factors and m["value"] not in factors]
 
 
@@ -66,7 +68,7 @@ def _strange_question(prompt: str, claim: Claim) -> list[str]:
     """What the question of a comparison or an order says otherwise: the two runs' lines, and the feature."""
     if claim["quantity"] not in ("verdict.higher", "verdict.order"):
         return []
-    named = _FEATURE.findall(prompt)
+    named = FEATURE.findall(prompt)
     found = named[:1] if named and claim.get("feature") not in named else []
     if claim["quantity"] == "verdict.higher":
         for label, run in zip("AB", runs_of(claim), strict=False):

@@ -11,7 +11,8 @@ LINK = "is|of|at|about|be|will|value|around|roughly|approximately|near|comes|out
 _PIECE = re.compile(r"((?<=[.;!?])\s+|\n+)")
 _DOUBT = re.compile(
     r"\beither\b(?=.*\bor\b)|\bwhether\b|\b(?:cannot|can[’']t|could not|couldn[’']t) "
-    r"(?:tell|say|decide|rank|order|sort|compare)\b|\border depends\b|\bfirst run\b"
+    r"(?:tell|say|decide|rank|order|sort|compare)\b|\border depends\b"
+    r"|\bfirst,? run (?:each|the|all|every|both|an?|some)\b"
     r"|\b(?:do not|don[’']t) know\b|\b(?:not sure|unsure|unclear|hard to (?:say|tell))\b",
     re.I,
 )

@@ -185,7 +185,10 @@ def load_recipe(name: str) -> Recipe:
 
     try:
         values: dict[str, Any] = tomllib.loads(text)
-        return validate(Recipe, {_long_name(key): value for key, value in values.items()})
+        named = [_long_name(key) for key in values]
+        if twice := [key for key, name in zip(values, named, strict=True) if named.count(name) > 1]:
+            raise BadInput(f"the recipe {name} gives {' and '.join(twice)}, which are one parameter: leave one out")
+        return validate(Recipe, dict(zip(named, values.values(), strict=True)))
     except BadParameter as error:  # a ValueError, too
         raise BadInput(f"the recipe {name}: {error}") from error
     except (ValueError, RecursionError) as error:

@@ -36,7 +36,7 @@ _DENIED = re.compile(r"\b(?:not|no|never)\b|n't\b")
 _ALONE = re.compile(
     r"(?:(?:yes|definitely),?\s+)?(?:(?:the )?answer(?: is)?:?\s+|it'?s?(?: is)?\s+|that (?:is|would be)\s+|in\s+"
     r"|(?:(?:i|we|you)(?: would| should|[’']d)?\s+)?(?:choose|pick|say|take|keep|show|use|go with)"
-    r"\s+(?:the students\s+)?)?"
+    r"\s+(?:(?:them|the \w+)\s+(?=run|option))?)?"
     r"(?:(?:run|option)\s+)?\b([AB])(?:[’']s)?(?:\s*[.,:(;!]|\s+(?:because|does)\b(?!\s+not)|$)",
     re.I,
 )
@@ -66,7 +66,6 @@ _CUE = re.compile(
 """Words without which a list of the phases says nothing of their order."""
 _END = re.compile(r"[.!?]\s")
 _ASIDE = re.compile(r"\((?![^()]*\b[AB]\b)[^()]*\)")
-
 
 _OTHERS = re.compile(rf"\b(?:{_MORE}|{_LESS})\s+({'|'.join(simulator.FEATURE_NAMES)})\b", re.I)
 """A verdict on a feature: on another than the asked one it is a reason at most."""
@@ -156,11 +155,10 @@ def _labelled(question: Question, answer: str) -> str:
     labels = {str(run.params["phase_type"]): label for run, label in zip(question.runs, "AB", strict=True)}
     text = plain(answer)
     for name in ("system_size", "depth", "bias"):
-        values = [run.params.get(name) for run in question.runs]
-        for value, label in zip(values, "AB", strict=True):
-            if values[0] != values[1]:
-                named = rf"(?:run|one|circuit) (?:with|at|of) {name.replace('_', '[ _]')}\s*[=:]?\s*{value}(?![\d.]*\d)"
-                text = re.sub(named, label, text, flags=re.I)
+        values = [str(run.params.get(name)) for run in question.runs]
+        setting = rf"\b(?:run|one|circuit) (?:with|at|of) {name.replace('_', '[ _]')}\s*[=:]?\s*"
+        for value, label in zip(values, "AB", strict=True) if values[0] != values[1] else ():
+            text = re.sub(rf"{setting}{re.escape(value)}(?![\d.]*\d)", label, text, flags=re.I)
     if len(labels) < 2:
         return text
     for phase, (start, end), _ in reversed(all_mentions(text)):

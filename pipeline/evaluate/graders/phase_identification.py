@@ -47,7 +47,8 @@ _LISTED = 3
 def phase_identification(question: Question, answer: str) -> Grade:
     """The verdict is the last sentence that says "it is" one phase, else that begins with one, else that names one.
 
-    Guesses (would, might), advice on what to do next, and lists of several are none.
+    Guesses (would, might), advice on what to do next, and lists of several are none, but a guess that names the only
+    phase of the answer.
     """
     wanted = str(question.facts["phase"])
     pieces = [_BARE_TRIVIAL.sub(" ", piece) for piece in _SENTENCE.split(answer)]

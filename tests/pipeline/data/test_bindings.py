@@ -133,3 +133,15 @@ def test_a_wide_tolerance_is_for_steps_alone_and_a_claim_needs_its_place() -> No
     bare = [{key: value for key, value in claims[0].items() if key != "span"}, *claims[1:]]
     loose = replace(sample, meta={**sample.meta, "claims": bare})
     assert any("no span" in failure.found for failure in check_samples([(1, loose)]))
+
+
+@pytest.mark.parametrize("factors", [5, None, "1/2", {}, [1, "x"], [[1]]])
+def test_settings_of_a_crafted_claim_end_in_a_failure(factors: object) -> None:
+    params = {"phase_type": "spt_cluster", "depth_factors": factors}
+    run = {"experiment": "replay_drift", "params": params}
+    for claim in (
+        {"quantity": "param.depth_factors", **run, "value": 1, "tolerance": 0, "text": "1"},
+        {"quantity": "verdict.higher", "runs": [run, run], "text": "1", "feature": ["x"]},
+    ):
+        sample = Sample("Replay with depth_factors 1/2.\nA: depth_factors 1/2", "", "1", {"claims": [claim]})
+        assert check_samples([(1, sample)])

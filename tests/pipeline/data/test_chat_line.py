@@ -70,6 +70,7 @@ def test_odd_turns(turns: list[tuple[str, Any]], prompt: str, output: str, left_
         (chat(("user", "a"), ("tool", "2C"), ("assistant", "b")), "a tool's call or result, which is not read"),
         (chat(("user", "a"), ("narrator", "b")), "role is 'narrator': use user, assistant or system"),
         (chat(("user", [{"type": "image_url"}]), ("assistant", "b")), "a part of type 'image_url'"),
+        (chat(("user", [{}]), ("assistant", "b")), "a part of type 'None', and only text is read"),
         ('{"messages": [{"role": "assistant", "content": null, "tool_calls": [1]}]}', "a tool's call or result"),
         ('{"messages": [{"role": ["user"], "content": "a"}]}', "use user, assistant or system"),
         ('{"messages": {"role": "user"}}', "messages is not a list of objects"),

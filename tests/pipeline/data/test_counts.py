@@ -29,6 +29,12 @@ def test_a_recipe_holds_what_it_names(tmp_path: Path) -> None:
     assert wanted() == wanted(recipe="default") and wanted()["phase"] == 160
 
 
+def test_what_help_shows_is_what_the_default_mix_holds() -> None:
+    shown, held = GenerateParams(), wanted()
+    assert held["phase"] == 4 * shown.n_per_phase and held["tri"] == shown.n_tri
+    assert held["discovery"] == shown.n_discovery and held["replay_drift"] == shown.n_replay_drift
+
+
 def test_a_byte_order_mark_in_a_recipe_is_no_trouble(tmp_path: Path) -> None:
     (tmp_path / "bom.toml").write_bytes(b"\xef\xbb\xbf[counts]\nnumeric = 6\n")
     assert wanted(recipe=str(tmp_path / "bom.toml"))["numeric"] == 6
@@ -71,5 +77,7 @@ def test_a_training_recipe_takes_short_names_and_names_a_wrong_one(tmp_path: Pat
     assert "not valid TOML" not in str(caught.value)
     with pytest.raises(BadInput, match=r"max_steps is 'two', which is not a whole number: give -1 or more"):
         load_recipe(recipe(tmp_path, 'max_steps = "two"\n'))
+    with pytest.raises(BadInput, match=r"gives lr and learning_rate, which are one parameter: leave one out"):
+        load_recipe(recipe(tmp_path, "lr = 1e-4\nepochs = 1\nlearning_rate = 1e-3\n"))
     with pytest.raises(BadInput, match=r"is not valid TOML"):
         load_recipe(recipe(tmp_path, "max_steps =\n"))
