@@ -31,8 +31,11 @@ _SETTINGS = {
 """Names as outputs say them, and the last part of the quantity that each stands for."""
 _FEATURES = "|".join(sorted(simulator.FEATURE_NAMES, key=len, reverse=True))
 _NAMES = "|".join([_FEATURES, *_SCORES, *_SETTINGS])
+_AT = r"\s+at\s+(?:(?:size|depth|bias)\s+[\d.]+(?:\s*(?:,|and)\s*)?)+"
+"""The settings between a name and its number: `operator_spread at size 32, depth 4: 0.14`."""
 _BESIDE = re.compile(
-    rf"(?<![\w-])({_NAMES})[\s*`_]*(?:[:=,(]|\b(?:is|was|of|at|equals|is about|is around)\b)?[\s*`(]*$", re.IGNORECASE
+    rf"(?<![\w-])({_NAMES})(?:{_AT})?[\s*`_]*(?:[:=,(]|\b(?:is|was|of|at|equals|is about|is around)\b)?[\s*`(]*$",
+    re.IGNORECASE,
 )
 _NEAR = 80
 """Characters in front of a number in which its name stands."""

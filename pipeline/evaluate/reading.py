@@ -19,9 +19,10 @@ _DOUBT = re.compile(
 _LEAST_WORDS = 3
 """A shorter piece of the question ("depth 4") may stand in an answer of one's own."""
 _ITEM = re.compile(r"^\s*\d+[.)]\s+", re.M)
+_NAMED = r"\b(?:bias|depth|seed|(?:system[_ ])?size|chain length|shots|n)\b"
 _SETTING = re.compile(
-    r"\b(?:bias|depth|seed|(?:system[_ ])?size|chain length|shots|n)\s*(?:=|:|of|is)?\s*"
-    r"[-−–]?\d+(?:\.\d+)?(?![\w.]*\d)|\bsites\s*[=:]?\s*\d+(?![\w.]*\d)",
+    rf"(?:{_NAMED}\s*(?:=|:|of|is)?\s*[-−–]?\d+(?:\.\d+)?(?![\w.]*\d)|\bsites\s*[=:]?\s*\d+(?![\w.]*\d))"
+    rf"(?:\s*(?:,|and)\s*(?={_NAMED}))?",
     re.I,
 )
 _COUNTED = re.compile(

@@ -13,6 +13,10 @@ from pipeline.data.wordings import fingerprint_text, pick
 EVIDENCE = ("transverse", "zz_nearest", "string_order")
 """The features that tell the phases apart, each the mark of one phase; pseudorandom has none of them."""
 
+SHALLOW, SHALLOW_SHARE = (1, 2, 3), 0.4
+"""The depths at which a pseudorandom run is hardest to read, its correlations being small numbers of either sign, and
+the share of its fingerprints that are drawn from these alone."""
+
 
 def reading(words: Words, run: Run, result: Result) -> str:
     """A decision list: each feature copied and judged, in one order, until one is high and names the phase.
@@ -39,6 +43,8 @@ class FingerprintKind:
 
     def plan(self, rng: Random, region: Region, index: int) -> Case:
         params = draw(rng, region, PHASES[index % len(PHASES)], biased=rng.random() < 0.5)
+        if not region.far and params["phase_type"] == "pseudorandom" and rng.random() < SHALLOW_SHARE:
+            params["depth"] = rng.choice(SHALLOW)
         return Case([Run("run_phase", params)])
 
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:

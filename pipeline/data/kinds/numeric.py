@@ -7,8 +7,8 @@ from random import Random
 
 from pipeline.data.claims import Run, Words
 from pipeline.data.kinds.base import Case, Draft, Result, kind
-from pipeline.data.regions import PHASES, Region, draw
-from pipeline.data.wordings import pick, settings_text
+from pipeline.data.regions import BIASES, DEPTHS, PHASES, SIZES, Region, draw
+from pipeline.data.wordings import listing, pick, settings_text, value_text
 
 FEATURES = (
     "entropy_mean",
@@ -35,41 +35,49 @@ GROUPS = {
     "the set of local features": ("magnetization", "transverse", "operator_spread"),
 }
 """Features that can be asked for by one name."""
-SINGLE = "one feature"
-SHARES = {
-    SINGLE: 8,
-    "the set of entropies": 4,
-    "the set of correlations": 3,
-    "the set of local features": 3,
-    "the fingerprint": 2,
-}
-"""How often each is asked for, of twenty. Groups teach the most numbers a token, single features that a number follows
-from the run's place alone."""
-TURNS = (*PHASES, "ising_symmetry_breaking", "spt_cluster")
-"""The phases in turn: the two whose numbers change the most with depth and size come twice."""
-VARIED = {
+ONE, SEVERAL, SWEEP = "one feature", "several features", "one feature at several settings"
+SHARES = {ONE: 6, SWEEP: 6, SEVERAL: 4, **dict.fromkeys(GROUPS, 1)}
+"""How often each is asked for, of twenty. A sweep is what teaches which number belongs to which size: phase and feature
+being the same, nothing but the setting tells its numbers apart."""
+MOST = 4
+"""Features of a prediction of several, and places of a sweep."""
+TURNS = (*PHASES, "ising_symmetry_breaking", "spt_cluster", "trivial_product")
+"""The phases in turn: pseudorandom, most of whose numbers the seed decides, comes half as often as each other."""
+SIZE, DEPTH, BOTH, BIAS = ("system_size",), ("depth",), ("system_size", "depth"), ("bias",)
+VARIED: dict[str, dict[str, tuple[str, ...]]] = {
     "ising_symmetry_breaking": {
-        "entropy_per_site",
-        "entropy_flatness",
-        "transverse",
-        "zz_nearest",
-        "zz_long",
-        "correlation_range",
-        "operator_spread",
+        "entropy_per_site": SIZE,
+        "entropy_flatness": DEPTH,
+        "magnetization": BIAS,
+        "transverse": DEPTH,
+        "zz_nearest": DEPTH,
+        "zz_long": DEPTH,
+        "correlation_range": SIZE,
+        "operator_spread": BOTH,
     },
     "spt_cluster": {
-        "entropy_per_site",
-        "entropy_flatness",
-        "transverse",
-        "correlation_range",
-        "string_order",
-        "operator_spread",
+        "entropy_per_site": SIZE,
+        "entropy_flatness": DEPTH,
+        "transverse": DEPTH,
+        "correlation_range": DEPTH,
+        "string_order": DEPTH,
+        "operator_spread": BOTH,
     },
-    "trivial_product": {"entropy_slope", "entropy_flatness", "zz_nearest", "operator_spread"},
-    "pseudorandom": {"entropy_per_site"},
+    "trivial_product": {
+        "entropy_slope": DEPTH,
+        "entropy_flatness": DEPTH,
+        "zz_nearest": DEPTH,
+        "operator_spread": BOTH,
+    },
+    "pseudorandom": {"entropy_per_site": BOTH},
 }
-"""The features that depth or size decide: the phase's usual value is a wrong answer for more than a quarter of its runs
-(`python bench/predictable.py`)."""
+"""The features that the phase alone does not decide, and the settings that do: the phase's usual value is a wrong
+answer for more than a quarter of its runs (`python bench/predictable.py`)."""
+GRID = {"system_size": SIZES, "depth": DEPTHS, "bias": BIASES}
+SHORT = {"system_size": "size"}
+"""A setting's name in answers, where it is another than the simulator's."""
+BIASED = 0.3
+"""The share of runs with a bias of their own; all, where magnetization is asked for."""
 VARIED_WEIGHT = 3
 """How many times as often as another feature each of them is asked for alone."""
 
@@ -79,23 +87,40 @@ def single(rng: Random, phase: str) -> str:
     return rng.choices(FEATURES, [VARIED_WEIGHT if name in VARIED[phase] else 1 for name in FEATURES])[0]
 
 
-def place(words: Words, run: Run) -> str:
-    """What the numbers that follow depend on: repeated before them, it is where a small model looks them up.
+def several(rng: Random, phase: str) -> list[str]:
+    """Two to `MOST` features, none twice."""
+    wanted, chosen = rng.randint(2, MOST), dict[str, None]()
+    while len(chosen) < wanted:
+        chosen[single(rng, phase)] = None
+    return list(chosen)
 
-    The bias is told of the one phase whose start it changes.
+
+def sweep(rng: Random, region: Region, phase: str) -> Case:
+    """A feature that the phase does not decide, at several values of a setting that does, in any order."""
+    feature = rng.choice(list(VARIED[phase]))
+    setting = rng.choice(VARIED[phase][feature])
+    params = draw(rng, region, phase, biased=rng.random() < BIASED)
+    runs = [Run("run_phase", {**params, setting: value}) for value in rng.sample(GRID[setting], MOST)]
+    return Case(runs, {"asked": feature, "features": [feature], "setting": setting})
+
+
+def told(words: Words, run: Run, result: Result, feature: str) -> str:
+    """`operator_spread at size 32, depth 4: 0.14`, or `zz_long 0.00` where the phase alone decides.
+
+    The settings that decide a number stand right before it: a small model looks it up by the few words that precede it,
+    and with the settings at the head of the answer it told the phase's usual value for every size and depth.
     """
-    phase = run.params["phase_type"]
-    text = f"{phase}, size {words.param(run, 'system_size')}, depth {words.param(run, 'depth')}"
-    return f"{text}, bias {words.param(run, 'bias')}" if phase == PHASES[0] else text
+    deciding = VARIED[run.params["phase_type"]].get(feature, ())
+    place = ", ".join(f"{SHORT.get(name, name)} {words.param(run, name)}" for name in deciding)
+    return f"{feature}{place and f' at {place}:'} {words.foretold(run, result, feature)}"
 
 
 @kind("numeric")
 class NumericKind:
-    """One feature, a group of them or the whole fingerprint: the run's place, then `name value`, each.
+    """One feature, some of them, a group, the whole fingerprint, or one feature at several settings.
 
-    What the seed decides is said to depend on it: a number would be a guess.
-
-    The features of a group come in any order, so that none is learned from its neighbours alone.
+    What the seed decides is said to depend on it: a number would be a guess. Features come in any order, so that none
+    is learned from its neighbours alone.
     """
 
     name: str
@@ -103,16 +128,24 @@ class NumericKind:
     def plan(self, rng: Random, region: Region, index: int) -> Case:
         phase = TURNS[index % len(TURNS)]
         asked = rng.choices(list(SHARES), list(SHARES.values()))[0]
-        chosen = [single(rng, phase)] if asked == SINGLE else list(GROUPS[asked])
+        if asked == SWEEP:
+            return sweep(rng, region, phase)
+        chosen = (
+            [single(rng, phase)] if asked == ONE else several(rng, phase) if asked == SEVERAL else list(GROUPS[asked])
+        )
         if len(chosen) < len(FEATURES):
             rng.shuffle(chosen)
-        likely = 1.0 if chosen == ["magnetization"] else 0.3
-        params = draw(rng, region, phase, biased=rng.random() < likely)
-        return Case([Run("run_phase", params)], {"asked": chosen[0] if asked == SINGLE else asked, "features": chosen})
+        params = draw(rng, region, phase, biased="magnetization" in chosen or rng.random() < BIASED)
+        return Case(
+            [Run("run_phase", params)], {"asked": asked if asked in GROUPS else listing(chosen), "features": chosen}
+        )
 
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
-        run, result, choice = case.runs[0], results[0], case.choice
-        where = place(words, run)
-        numbers = ", ".join(f"{name} {words.foretold(run, result, name)}" for name in choice["features"])
-        settings = settings_text(run.params)
-        return Draft(pick(rng, "numeric", features=choice["asked"], settings=settings), f"{where}: {numbers}.")
+        params, choice = dict(case.runs[0].params), case.choice
+        if setting := choice.get("setting"):
+            params[setting] = listing([value_text(run.params[setting]) for run in case.runs])
+        phase = words.param(case.runs[0], "phase_type")
+        pairs = zip(case.runs, results, strict=True)
+        numbers = "; ".join(told(words, *pair, name) for pair in pairs for name in choice["features"])
+        asked = pick(rng, "numeric", features=choice["asked"], settings=settings_text(params))
+        return Draft(asked, f"{phase}: {numbers}.")

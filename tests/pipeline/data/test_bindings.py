@@ -65,7 +65,10 @@ def test_a_drift_belongs_to_its_factor() -> None:
     assert misplaced("0.52 at factor 2", claim, (0, 4)) == "it stands before 'at factor 2'"
 
 
-@pytest.mark.parametrize("said", ["equals", "is about", "was", "is", "=", "(", "**", ","])
+@pytest.mark.parametrize(
+    "said",
+    ["equals", "is about", "was", "is", "=", "(", "**", ",", "at size 32:", "at size 32, depth 4:", "at depth 4 is"],
+)
 def test_a_name_may_be_parted_from_its_number(said: str) -> None:
     text = f"zz_nearest{said} 0.52" if said == "**" else f"zz_nearest {said} 0.52"
     claim = {"quantity": "features.zz_long", "experiment": "run_phase", "params": {}}

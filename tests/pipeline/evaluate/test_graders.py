@@ -62,6 +62,7 @@ def test_numeric() -> None:
     for value, right in ((truth, True), (truth + 0.9 * edge, True), (truth + 1.1 * edge, False), (-truth, False)):
         assert grade(asked, f"zz_nearest {value:.4f}.").right is right
         assert grade(asked, f"With 16 sites at depth 4 zz_nearest is about {value:.4f}").right is right
+        assert grade(asked, f"zz_nearest at size 16, depth 4: {value:.4f}; zz_long at depth 4: 9").right is right
     assert grade(asked, f"transverse 0.10, zz_nearest {truth:.4f}").right
     assert not grade(asked, "zz_nearest is high").right
     assert "said 4," in grade(asked, "zz_nearest: 4").reason
@@ -200,3 +201,5 @@ def test_settings_and_definitions_are_no_measured_numbers() -> None:
         found = count(asked, f"{aside}: zz_nearest {truth:.4f}, {aside}")
         assert (found.checked, found.contradicted) == (1, 0), aside
     assert count(asked, "zz_nearest is 4").contradicted == 1
+    # 4 stands in the prompt, too, but the answer gives it as the value.
+    assert count(asked, "zz_nearest at size 16, depth 4: 4").contradicted == 1
