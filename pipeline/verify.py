@@ -2,7 +2,8 @@
 
 A number belongs to the last feature (or TRI) named before it, and to the last run named before it: by its id or by
 its phase; else to the run shown last. It is right where it equals the simulator's value as rounded to the decimals
-that the answer gives, or in the steps in which the data foretells that feature.
+that the answer gives, or in the steps in which the data foretells that feature. A setting is no such number
+("zz_nearest at depth 4: 0.90"), and what is told of a setting that the run has not is not judged.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from pipeline.data.numbers import NUMBER, STEPS, foretold, plain_minus
 from simulator.errors import SimulatorError
 
 _SETTING = re.compile(r"\b(system_size|depth|seed|bias)\b\s*[=:]?\s*(\d+(?:\.\d+)?)")
+_NAMED_SETTING = (
+    r"\b(?P<setting>(?:system[ _])?size|depth|seed|bias)\b\s*(?:=|:|of|is)?\s*(?P<value>\d+(?:\.\d+)?)(?![\w.]*\d)"
+)
 _MOST_RUNS = 6
 MOST_CHECKS = 20
 _LINK_LENGTH = 40
@@ -54,6 +58,9 @@ def check_answer(answer: str, known: Sequence[Mapping[str, Any]]) -> list[Check]
             run = _run_named(match["run"], runs, run)
         elif match["feature"]:
             quantity, end = _plain(match["feature"]), match.end()
+        elif match["setting"]:
+            if not _has(run, match["setting"], match["value"]):
+                quantity = ""
         elif quantity and match.start() - end <= _LINK_LENGTH:
             truth = _value(run, quantity)
             if truth is not None:
@@ -96,7 +103,16 @@ def _scanner(runs: Sequence[Mapping[str, Any]]) -> re.Pattern[str]:
     features = "|".join(name.replace("_", "[ _-]") for name in names)
     labels = {str(run.get("experiment_id")) for run in runs} | {_phase(run) for run in runs if _phase(run)}
     named = "|".join(re.escape(label) for label in sorted(labels))
-    return re.compile(rf"(?P<run>\b(?:{named})\b)|(?P<feature>\b(?:{features})\b)|(?P<number>{NUMBER.pattern})", re.I)
+    return re.compile(
+        rf"(?P<run>\b(?:{named})\b)|(?P<feature>\b(?:{features})\b)|{_NAMED_SETTING}|(?P<number>{NUMBER.pattern})", re.I
+    )
+
+
+def _has(run: Mapping[str, Any], name: str, value: str) -> bool:
+    """Whether the run has that setting; one that its experiment has not says nothing of the run."""
+    params = run.get("params") or {}
+    own = params.get("system_size" if name.lower().endswith("size") else name.lower())
+    return not isinstance(own, int | float) or float(own) == float(value)
 
 
 def _plain(name: str) -> str:

@@ -50,6 +50,20 @@ def test_settings_counts_and_far_numbers_are_not_judged(run):
     assert check_answer("string_order 0.5", []) == []
 
 
+@pytest.mark.parametrize(
+    "place", ["at depth 6:", "at size 16, depth 6:", "at system_size=16 is", "for seed 3 and depth 6 about"]
+)
+def test_settings_between_a_name_and_its_number_are_no_value(run, place):
+    truth = run["features"]["string_order"]
+    (check,) = check_answer(f"spt_cluster: string_order {place} {truth:.2f}; zz_long at depth 7: 0.90.", [run])
+    assert (check.quantity, check.right) == ("string_order", True)
+    assert not check_answer(f"string_order {place} {truth + 0.1:.2f}", [run])[0].right
+
+
+def test_a_number_of_another_setting_is_not_judged(run):
+    assert check_answer("string_order at depth 16: 0.60; string_order at size 8, depth 6: 0.60", [run]) == []
+
+
 def test_a_number_belongs_to_the_run_named_before_it(run):
     other = simulator.run_now("run_phase", phase_type="trivial_product", system_size=16, depth=6, seed=3)
     text = "\n".join(f"{r['experiment_id']}: transverse {r['features']['transverse']:.3f}" for r in (run, other))
