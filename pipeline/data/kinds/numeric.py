@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 from pipeline.data.claims import Run, Words
 from pipeline.data.kinds.base import Case, Draft, Result, kind
 from pipeline.data.regions import BIASES, DEPTHS, PHASES, SIZES, Region, draw
+from pipeline.data.rules import is_of_the_seed
 from pipeline.data.wordings import listing, pick, settings_text, value_text
 
 FEATURES = (
@@ -59,7 +61,7 @@ VARIED: dict[str, dict[str, tuple[str, ...]]] = {
         "entropy_per_site": SIZE,
         "entropy_flatness": DEPTH,
         "transverse": DEPTH,
-        "correlation_range": DEPTH,
+        "correlation_range": BOTH,
         "string_order": DEPTH,
         "operator_spread": BOTH,
     },
@@ -73,7 +75,10 @@ VARIED: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """The features that the phase alone does not decide, and the settings that do: the phase's usual value is a wrong
 answer for more than a quarter of its runs (`python bench/predictable.py`)."""
-GRID = {"system_size": SIZES, "depth": DEPTHS, "bias": BIASES}
+NAMED = {"pseudorandom": dict.fromkeys(("entropy_mean", "entropy_max", "entropy_final", "entropy_slope"), DEPTH)}
+"""Features beyond these whose settings are told: at depth 1 they are a number, deeper the seed decides."""
+GRID: dict[str, tuple[Any, ...]] = {"system_size": SIZES, "depth": DEPTHS, "bias": BIASES}
+LONG = SIZES[3:]
 SHORT = {"system_size": "size"}
 """A setting's name in answers, where it is another than the simulator's."""
 BIASED = 0.3
@@ -96,11 +101,16 @@ def several(rng: Random, phase: str) -> list[str]:
 
 
 def sweep(rng: Random, region: Region, phase: str) -> Case:
-    """A feature that the phase does not decide, at several values of a setting that does, in any order."""
+    """A feature that the phase does not decide, at several values of a setting that does, in any order.
+
+    Of short pseudorandom chains the seed decides more than the settings.
+    """
     feature = rng.choice(list(VARIED[phase]))
     setting = rng.choice(VARIED[phase][feature])
     params = draw(rng, region, phase, biased=rng.random() < BIASED)
-    runs = [Run("run_phase", {**params, setting: value}) for value in rng.sample(GRID[setting], MOST)]
+    grid = dict(GRID, system_size=LONG) if phase == "pseudorandom" else GRID
+    params["system_size"] = rng.choice(grid["system_size"])
+    runs = [Run("run_phase", {**params, setting: value}) for value in rng.sample(grid[setting], MOST)]
     return Case(runs, {"asked": feature, "features": [feature], "setting": setting})
 
 
@@ -110,9 +120,11 @@ def told(words: Words, run: Run, result: Result, feature: str) -> str:
     The settings that decide a number stand right before it: a small model looks it up by the few words that precede it,
     and with the settings at the head of the answer it told the phase's usual value for every size and depth.
     """
-    deciding = VARIED[run.params["phase_type"]].get(feature, ())
+    phase = run.params["phase_type"]
+    deciding = {**VARIED[phase], **NAMED.get(phase, {})}.get(feature, ())
     place = ", ".join(f"{SHORT.get(name, name)} {words.param(run, name)}" for name in deciding)
-    return f"{feature}{place and f' at {place}:'} {words.foretold(run, result, feature)}"
+    colon = "" if is_of_the_seed(result["params"], feature) else ":"
+    return f"{feature}{place and f' at {place}{colon}'} {words.foretold(run, result, feature)}"
 
 
 @kind("numeric")
@@ -128,10 +140,14 @@ class NumericKind:
     def plan(self, rng: Random, region: Region, index: int) -> Case:
         phase = TURNS[index % len(TURNS)]
         asked = rng.choices(list(SHARES), list(SHARES.values()))[0]
-        if asked == SWEEP:
+        if asked == SWEEP and not region.far:
             return sweep(rng, region, phase)
         chosen = (
-            [single(rng, phase)] if asked == ONE else several(rng, phase) if asked == SEVERAL else list(GROUPS[asked])
+            [single(rng, phase)]
+            if asked in (ONE, SWEEP)
+            else several(rng, phase)
+            if asked == SEVERAL
+            else list(GROUPS[asked])
         )
         if len(chosen) < len(FEATURES):
             rng.shuffle(chosen)
