@@ -10,6 +10,7 @@ import re
 
 import simulator
 from pipeline.data.claims import Claim, runs_of
+from pipeline.data.told_of import AT, strange_setting
 
 _SCORES = {
     "purity": "purity",
@@ -31,10 +32,8 @@ _SETTINGS = {
 """Names as outputs say them, and the last part of the quantity that each stands for."""
 _FEATURES = "|".join(sorted(simulator.FEATURE_NAMES, key=len, reverse=True))
 _NAMES = "|".join([_FEATURES, *_SCORES, *_SETTINGS])
-_AT = r"\s+at\s+(?:(?:size|depth|bias)\s+[\d.]+(?:\s*(?:,|and)\s*)?)+"
-"""The settings between a name and its number: `operator_spread at size 32, depth 4: 0.14`."""
 _BESIDE = re.compile(
-    rf"(?<![\w-])({_NAMES})(?:{_AT})?[\s*`_]*(?:[:=,(]|\b(?:is|was|of|at|equals|is about|is around)\b)?[\s*`(]*$",
+    rf"(?<![\w-])({_NAMES})(?:{AT})?[\s*`_]*(?:[:=,(]|\b(?:is|was|of|at|equals|is about|is around)\b)?[\s*`(]*$",
     re.IGNORECASE,
 )
 _NEAR = 80
@@ -62,7 +61,15 @@ def misplaced(output: str, claim: Claim, span: tuple[int, int]) -> str | None:
         said = beside[1].lower()
         if name.rpartition(".")[2] != _SCORES.get(said, _SETTINGS.get(said, said)):
             return f"it stands behind {beside[1]!r}"
+        if name.startswith("features.") and (other := _other_place(beside.group(), claim)):
+            return f"it stands behind {other!r}"
     return _way(after, name) or _factor(after, claim, name)
+
+
+def _other_place(beside: str, claim: Claim) -> str | None:
+    """`0.14` behind `at size 32, depth 4:` is of a run with that size and depth."""
+    runs = runs_of(claim)
+    return strange_setting(beside, runs[0].params) if len(runs) == 1 else None
 
 
 def _verdict(before: str, claim: Claim, name: str) -> str | None:

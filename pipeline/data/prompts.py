@@ -17,11 +17,13 @@ from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
 from pipeline.data.regions import PHASES
 from simulator.errors import SimulatorError
 
+_PLAIN = r"\d+(?:\.\d+)?"
 _SETTING = re.compile(
     r"\b(?P<name>system_size|base_depth|depth|bias|seed|shots|delta|num_per_phase|k)(?:\s*[=:]\s*|\s+(?:of\s+)?)"
-    r"(?P<value>\d+(?:\.\d+)?)(?![\d/]|\.\d)",
+    rf"(?P<value>{_PLAIN}(?:(?:,|,? and) {_PLAIN}(?!\s*(?!and\b)[A-Za-z]))*)(?![\d/]|\.\d)",
     re.IGNORECASE,
 )
+"""A setting with its value, or with several: `depth 8, 5 and 11`; the 12 of `depth 8, 12 qubits` is no depth."""
 _COUNTED = re.compile(r"\b(?:chain of (?P<chain>\d+)|(?P<value>\d+) (?P<name>qubits|sites|layers))\b", re.IGNORECASE)
 _COUNTS = {"qubits": "system_size", "sites": "system_size", "layers": "depth"}
 _FACTORS = re.compile(r"\bdepth[_ ]factors (?P<value>\d+(?:/\d+)+)", re.IGNORECASE)
@@ -34,7 +36,7 @@ def strange_in_prompt(prompt: str, claims: list[Claim]) -> list[str]:
     calls = [claim for claim in claims if claim["quantity"] == "tool"]
     runs = [run for claim in claims for run in runs_of(claim)]
     found = strange_settings(prompt, runs) if runs else []
-    found += [text for claim in claims for text in _strange_question(prompt, claim)]
+    found += [text for claim in claims for text in _strange_question(prompt, claim)] + _strange_feature(prompt, claims)
     if calls or runs:
         about = " ".join([*(str(call.get("args")) for call in calls), *(str(filled(run)) for run in runs)])
         named = [phase for phase in PHASES if re.search(rf"\b{phase}\b", prompt) or (calls and _called(phase, prompt))]
@@ -48,7 +50,11 @@ def strange_in_prompt(prompt: str, claims: list[Claim]) -> list[str]:
 def strange_settings(prompt: str, runs: list[Run]) -> list[str]:
     """The settings that the prompt names (`depth 16`) and that none of the runs has."""
     had = [_settings(run) for run in runs]
-    said = [(match.group(), match["name"].lower(), match["value"]) for match in _SETTING.finditer(prompt)]
+    said = [
+        (f"{match['name']} {value}", match["name"].lower(), value)
+        for match in _SETTING.finditer(prompt)
+        for value in re.findall(_PLAIN, match["value"])
+    ]
     for match in _COUNTED.finditer(prompt):
         name = "system_size" if match["chain"] else _COUNTS[match["name"].lower()]
         said.append((match.group(), name, match["chain"] or match["value"]))
@@ -77,6 +83,15 @@ def _strange_question(prompt: str, claim: Claim) -> list[str]:
             strange = [phase for phase in phases if phase != run.params.get("phase_type")]
             found += [f"{label}: {text}" for text in strange + (strange_settings(line[1], [run]) if line else [])]
     return found
+
+
+def _strange_feature(prompt: str, claims: list[Claim]) -> list[str]:
+    """The feature that the prompt names where every number of the answer is of one other."""
+    told = {
+        name.removeprefix("features.") for claim in claims if (name := str(claim["quantity"])).startswith("features.")
+    }
+    named = FEATURE.findall(prompt)
+    return named[:1] if len(told) == 1 and named and told.isdisjoint(named) else []
 
 
 def _called(phase: str, prompt: str) -> bool:

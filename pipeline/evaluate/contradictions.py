@@ -5,8 +5,8 @@ it, or at once behind it: by its label A or B, or by its phase where the runs ar
 contradicted where it lies further than 0.15 of the feature's scale from the simulator's value. A number that stands
 in the prompt (a setting, or a fingerprint's value), or that belongs to no feature, is not counted: copying predicts
 nothing. It is counted where the prompt has no values and it follows its feature's name at once: then it is no setting.
-Nor are settings counted that the answer names with a number of its own ("seed 7"), counts ("23 bonds"), and numbers
-that it denies.
+Nor are settings counted that the answer names with a number of its own ("seed 7"), counts ("23 bonds"), numbers that
+it denies, and those that it tells of a depth, size or bias that was not asked about.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
 from pipeline.evaluate.graders.names import PATTERNS
 from pipeline.evaluate.graders.numeric import BETWEEN, tolerance
 from pipeline.evaluate.question import Question
-from pipeline.evaluate.reading import values_alone
+from pipeline.evaluate.reading import of_these_runs, values_alone
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def count(question: Question, answer: str) -> Numbers:
     feature, run = question.feature, 0
     given = set(numbers_in(question.prompt))
     shown = question.kind == "phase_identification"
-    answer = values_alone(answer, question.feature)
+    answer = values_alone(of_these_runs(answer, [item.params for item in question.runs]), question.feature)
     checked = contradicted = 0
     for match in _scanner().finditer(answer):
         if match["feature"]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import simulator
 from pipeline.data.numbers import NUMBER
+from pipeline.data.told_of import AT, strange_setting
 
 LINK = "is|of|at|about|be|will|value|around|roughly|approximately|near|comes|out|as|to|equals|should|would|close"
 """Words that may stand between a feature's name and its number."""
@@ -21,7 +25,7 @@ _LEAST_WORDS = 3
 _ITEM = re.compile(r"^\s*\d+[.)]\s+", re.M)
 _NAMED = r"\b(?:bias|depth|seed|(?:system[_ ])?size|chain length|shots|n)\b"
 _SETTING = re.compile(
-    rf"(?:{_NAMED}\s*(?:=|:|of|is)?\s*[-−–]?\d+(?:\.\d+)?(?![\w.]*\d)|\bsites\s*[=:]?\s*\d+(?![\w.]*\d))"
+    rf"(?:{_NAMED}\s*(?:(?:=|:|of|is)\s*)?[-−–]?(?:\d+(?:\.\d+)?|\.\d+)(?![\w.]*\d)|\bsites\s*(?:[=:]\s*)?\d+(?![\w.]*\d))"
     rf"(?:\s*(?:,|and)\s*(?={_NAMED}))?",
     re.I,
 )
@@ -30,6 +34,9 @@ _COUNTED = re.compile(
 )
 _IN_SITES = re.compile(rf"(?<!with )(?<!over )(?<!chain of )({NUMBER.pattern})\s*sites\b", re.I)
 _DENIED = re.compile(rf"(?:\bnot|n[’']t|\bnever(?:\s+\w+)?)\s+{NUMBER.pattern}", re.I)
+_TOLD_OF = re.compile(
+    rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)}){AT}\s*(?:(?:[:=,]|is|about)\s*)*{NUMBER.pattern}", re.I
+)
 _COMMA = re.compile(r"\b0,(?=\d)")
 _MINUS = re.compile(r"\bminus\s+(?=\d|\.\d)", re.I)
 
@@ -60,3 +67,16 @@ def values_alone(answer: str, feature: str | None = None) -> str:
     for pattern in (_ITEM, _SETTING, _COUNTED, _DENIED):
         answer = pattern.sub(" ", answer)
     return answer
+
+
+def of_these_runs(answer: str, runs: Sequence[Mapping[str, Any]]) -> str:
+    """The answer without the numbers that it tells of settings which none of the runs, given by parameters, has.
+
+    They say nothing of what was asked: "zz_long at depth 4: 0.90; zz_long at depth 16: 0.80".
+    """
+
+    def kept(told: re.Match[str]) -> str:
+        strange = runs and all(strange_setting(told.group(), params) for params in runs)
+        return " " if strange else told.group()
+
+    return _TOLD_OF.sub(kept, answer)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 import simulator
+from pipeline.data.told_of import AT
 from pipeline.evaluate.question import Grade, Question, grader
 
 _PREDICTED = re.compile(
-    rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)}) [-−]?\d[\d.]*|\bsize \d+, depth \d+(?:, bias [\d.]+)?", re.I
+    rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)})(?:{AT}:?)? [-−]?\d[\d.]*|\bsize \d+, depth \d+(?:, bias [\d.]+)?", re.I
 )
 """A foretold number, or the place of a run: they say what a run gives and not what a term means."""
 _DENIED = re.compile(

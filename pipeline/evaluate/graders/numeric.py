@@ -8,9 +8,9 @@ import simulator
 from pipeline.data.numbers import NUMBER, measured, numbers_in, plain_minus
 from pipeline.evaluate.graders.names import plain
 from pipeline.evaluate.question import Grade, Question, grader
-from pipeline.evaluate.reading import LINK, values_alone
+from pipeline.evaluate.reading import LINK, of_these_runs, values_alone
 
-BETWEEN = rf"(?:\s+(?:{LINK})\b|[\s:=≈~])*"
+BETWEEN = rf"(?:[\s:=≈~]+|(?<=\s)(?:{LINK})\b)*+"
 """What may stand between a feature's name and its number."""
 _OTHER = re.compile(rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)})\b{BETWEEN}(?={NUMBER.pattern})", re.I)
 _ZERO = re.compile(r"(?<!not )(?<!non-)(?<!non )(?<!n't )(?<!never )\b(?:zero|vanishes)\b", re.I)
@@ -25,7 +25,7 @@ def tolerance(feature: str) -> float:
 
 def stated_value(question: Question, answer: str) -> float | None:
     """The number that the answer gives for the feature: at its name, else the first that the prompt has not."""
-    answer = values_alone(plain(answer), question.feature)
+    answer = values_alone(of_these_runs(plain(answer), [run.params for run in question.runs]), question.feature)
     stated = re.search(rf"\b{question.feature}\b{BETWEEN}", answer, re.I)
     after = answer[stated.end() :] if stated else answer
     # Another feature's number is no answer, whether the asked one is named or not.

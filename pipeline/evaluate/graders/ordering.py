@@ -35,9 +35,9 @@ _VERDICT = re.compile("|".join(_VERDICTS))
 _DENIED = re.compile(r"\b(?:not|no|never)\b|n't\b")
 _ALONE = re.compile(
     r"(?:(?:yes|definitely),?\s+)?(?:(?:the )?answer(?: is)?:?\s+|it'?s?(?: is)?\s+|that (?:is|would be)\s+|in\s+"
-    r"|(?:(?:i|we|you)(?: would| should|[’']d)?\s+)?(?:choose|pick|say|take|keep|show|use|go with)"
-    r"\s+(?:(?:them|the \w+)\s+(?=run|option))?)?"
-    r"(?:(?:run|option)\s+)?\b([AB])(?:[’']s)?(?:\s*[.,:(;!]|\s+(?:because|does)\b(?!\s+not)|$)",
+    r"|(?:(?:i|we|you)(?: would| should|[’']d)?\s+)?(?:choose|pick|say|take|keep|show|use|go with|believe|think)"
+    r"\s+(?:it is\s+|(?:them|the(?: \w+)?)\s+(?=run|option|letter))?)?"
+    r"(?:(?:run|option|letter)\s+)?\b([AB])(?:[’']s)?(?:\s*[.,:(;!]|\s+(?:because|does)\b(?!\s+not)|$)",
     re.I,
 )
 _TIE = re.compile(

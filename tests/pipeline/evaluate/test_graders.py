@@ -96,6 +96,9 @@ PAIR = question(
         ("A: spt_cluster, depth 8. B: pseudorandom, depth 8. It is larger with spt_cluster. A > B: A is larger.", True),
         ("A: spt_cluster, depth 4. B: spt_cluster, depth 8. It is larger with depth 8. B > A: B is larger.", False),
         ("I have no idea.", False),
+        ("Keep the letter A.", True),
+        ("I believe it is A.", True),
+        ("I think B.", False),
     ],
 )
 def test_pairs(answer: str, right: bool) -> None:
@@ -143,6 +146,12 @@ def test_definitions_accept_the_glossary_and_refuse_nonsense() -> None:
         assert not grade(asked, "It is a thing in quantum physics that we measure.").right
         assert not grade(asked, "").right
     drift = next(item for item in definition_questions() if item["term"] == "drift_interpretation")
+    asked = Question("definitions", "interpolation", drift["ask"], facts=drift)
+    best = next(item for item in definition_questions() if item["term"] == "maximize_tri")
+    asked = Question("definitions", "interpolation", best["ask"], facts=best)
+    assert not grade(
+        asked, "ising_symmetry_breaking: magnetization at bias 0.9: 0.75; transverse at depth 4: 0.35."
+    ).right
     asked = Question("definitions", "interpolation", drift["ask"], facts=drift)
     assert not grade(asked, "High replay drift means it is stable, low replay drift means it is sensitive.").right
 
