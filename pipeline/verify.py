@@ -19,7 +19,7 @@ from simulator.errors import SimulatorError
 
 _SETTING = re.compile(r"\b(system_size|depth|seed|bias)\b\s*[=:]?\s*(\d+(?:\.\d+)?)")
 _NAMED_SETTING = (
-    r"\b(?P<setting>(?:system[ _])?size|depth|seed|bias)\b\s*(?:=|:|of|is)?\s*(?P<value>\d+(?:\.\d+)?)(?![\w.]*\d)"
+    r"\b(?P<setting>(?:system[ _])?size|depth|seed|bias)\b\s*(?:(?:=|:|of|is)\s*)?(?P<value>\d+(?:\.\d+)?)(?![\w.]*\d)"
 )
 _MOST_RUNS = 6
 MOST_CHECKS = 20

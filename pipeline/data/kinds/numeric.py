@@ -79,6 +79,7 @@ NAMED = {"pseudorandom": dict.fromkeys(("entropy_mean", "entropy_max", "entropy_
 """Features beyond these whose settings are told: at depth 1 they are a number, deeper the seed decides."""
 GRID: dict[str, tuple[Any, ...]] = {"system_size": SIZES, "depth": DEPTHS, "bias": BIASES}
 LONG = SIZES[3:]
+"""Pseudorandom chains of which the settings say more than the seed."""
 SHORT = {"system_size": "size"}
 """A setting's name in answers, where it is another than the simulator's."""
 BIASED = 0.3
@@ -92,9 +93,9 @@ def single(rng: Random, phase: str) -> str:
     return rng.choices(FEATURES, [VARIED_WEIGHT if name in VARIED[phase] else 1 for name in FEATURES])[0]
 
 
-def several(rng: Random, phase: str) -> list[str]:
-    """Two to `MOST` features, none twice."""
-    wanted, chosen = rng.randint(2, MOST), dict[str, None]()
+def several(rng: Random, phase: str, most: int) -> list[str]:
+    """One feature, or two to `most` of them, none twice."""
+    wanted, chosen = rng.randint(2, most) if most > 1 else 1, dict[str, None]()
     while len(chosen) < wanted:
         chosen[single(rng, phase)] = None
     return list(chosen)
@@ -142,19 +143,12 @@ class NumericKind:
         asked = rng.choices(list(SHARES), list(SHARES.values()))[0]
         if asked == SWEEP and not region.far:
             return sweep(rng, region, phase)
-        chosen = (
-            [single(rng, phase)]
-            if asked in (ONE, SWEEP)
-            else several(rng, phase)
-            if asked == SEVERAL
-            else list(GROUPS[asked])
-        )
+        chosen = list(GROUPS.get(asked, ())) or several(rng, phase, MOST if asked == SEVERAL else 1)
         if len(chosen) < len(FEATURES):
             rng.shuffle(chosen)
         params = draw(rng, region, phase, biased="magnetization" in chosen or rng.random() < BIASED)
-        return Case(
-            [Run("run_phase", params)], {"asked": asked if asked in GROUPS else listing(chosen), "features": chosen}
-        )
+        words = asked if asked in GROUPS else listing(chosen)
+        return Case([Run("run_phase", params)], {"asked": words, "features": chosen})
 
     def write(self, rng: Random, case: Case, results: Sequence[Result], words: Words) -> Draft:
         params, choice = dict(case.runs[0].params), case.choice

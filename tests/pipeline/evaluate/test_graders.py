@@ -146,7 +146,6 @@ def test_definitions_accept_the_glossary_and_refuse_nonsense() -> None:
         assert not grade(asked, "It is a thing in quantum physics that we measure.").right
         assert not grade(asked, "").right
     drift = next(item for item in definition_questions() if item["term"] == "drift_interpretation")
-    asked = Question("definitions", "interpolation", drift["ask"], facts=drift)
     best = next(item for item in definition_questions() if item["term"] == "maximize_tri")
     asked = Question("definitions", "interpolation", best["ask"], facts=best)
     assert not grade(
