@@ -51,7 +51,7 @@ def strange_settings(prompt: str, runs: list[Run]) -> list[str]:
     """The settings that the prompt names (`depth 16`) and that none of the runs has."""
     had = [_settings(run) for run in runs]
     said = [
-        (f"{match['name']} {value}", match["name"].lower(), value)
+        (match.group() if value == match["value"] else f"{match['name']} {value}", match["name"].lower(), value)
         for match in _SETTING.finditer(prompt)
         for value in re.findall(_PLAIN, match["value"])
     ]

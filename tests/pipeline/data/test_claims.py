@@ -170,6 +170,9 @@ def test_a_strangers_claims_never_break_the_checker(claim: object) -> None:
         ("Replay it: base_depth=3.", ["base_depth=3"]),
         ("Replay it at Seed: 7.", ["Seed: 7"]),
         ("Replay it with 5 friends.", []),
+        ("Replay it at depth 4, 8 and 16.", []),
+        ("Replay it at depth 4, 9 and 16, seed 0.", ["depth 9"]),
+        ("Replay it at depth 8, 12 qubits a chain.", ["12 qubits"]),
     ],
 )
 def test_settings_of_a_prompt(prompt: str, strange: list[str]) -> None:
