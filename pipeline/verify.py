@@ -15,12 +15,10 @@ from typing import Any
 
 import simulator
 from pipeline.data.numbers import NUMBER, STEPS, foretold, plain_minus
+from pipeline.data.told_of import SETTING, strange_setting
 from simulator.errors import SimulatorError
 
 _SETTING = re.compile(r"\b(system_size|depth|seed|bias)\b\s*[=:]?\s*(\d+(?:\.\d+)?)")
-_NAMED_SETTING = (
-    r"\b(?P<setting>(?:system[ _])?size|depth|seed|bias)\b\s*(?:(?:=|:|of|is)\s*)?(?P<value>\d+(?:\.\d+)?)(?![\w.]*\d)"
-)
 _MOST_RUNS = 6
 MOST_CHECKS = 20
 _LINK_LENGTH = 40
@@ -59,7 +57,7 @@ def check_answer(answer: str, known: Sequence[Mapping[str, Any]]) -> list[Check]
         elif match["feature"]:
             quantity, end = _plain(match["feature"]), match.end()
         elif match["setting"]:
-            if not _has(run, match["setting"], match["value"]):
+            if strange_setting(match["setting"], run.get("params") or {}):
                 quantity = ""
         elif quantity and match.start() - end <= _LINK_LENGTH:
             truth = _value(run, quantity)
@@ -104,15 +102,9 @@ def _scanner(runs: Sequence[Mapping[str, Any]]) -> re.Pattern[str]:
     labels = {str(run.get("experiment_id")) for run in runs} | {_phase(run) for run in runs if _phase(run)}
     named = "|".join(re.escape(label) for label in sorted(labels))
     return re.compile(
-        rf"(?P<run>\b(?:{named})\b)|(?P<feature>\b(?:{features})\b)|{_NAMED_SETTING}|(?P<number>{NUMBER.pattern})", re.I
+        rf"(?P<run>\b(?:{named})\b)|(?P<feature>\b(?:{features})\b)|(?P<setting>{SETTING})|(?P<number>{NUMBER.pattern})",
+        re.I,
     )
-
-
-def _has(run: Mapping[str, Any], name: str, value: str) -> bool:
-    """Whether the run has that setting; one that its experiment has not says nothing of the run."""
-    params = run.get("params") or {}
-    own = params.get("system_size" if name.lower().endswith("size") else name.lower())
-    return not isinstance(own, int | float) or float(own) == float(value)
 
 
 def _plain(name: str) -> str:

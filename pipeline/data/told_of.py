@@ -8,10 +8,12 @@ from typing import Any
 
 _NAME = r"(?:system[_ ])?size|depth|bias|seed"
 _VALUE = r"\d+(?:\.\d+)?|\.\d+"
-_ONE = rf"(?:{_NAME})\s*(?:[=:]\s*)?(?:{_VALUE})(?![\w.]*\d)"
-AT = rf"\s+(?:at|for|with)\s+{_ONE}(?:\s*(?:,|\band\b)\s*{_ONE}){{0,3}}"
+_EQUALS = r"\s*(?:(?:[=:]|of|is)\s*)?"
+SETTING = rf"\b(?:{_NAME}){_EQUALS}(?:{_VALUE})(?![\w.]*\d)"
+"""A pattern of one setting with its value."""
+AT = rf"\s+(?:at|for|with)\s+{SETTING}(?:\s*(?:,|\band\b)\s*{SETTING}){{0,3}}"
 """A pattern of the settings behind a feature's name."""
-_SETTING = re.compile(rf"\b(?P<name>{_NAME})\s*(?:[=:]\s*)?(?P<value>{_VALUE})", re.I)
+_SETTING = re.compile(rf"\b(?P<name>{_NAME}){_EQUALS}(?P<value>{_VALUE})", re.I)
 
 
 def strange_setting(text: str, params: Mapping[str, Any]) -> str | None:
