@@ -25,12 +25,12 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 import simulator  # noqa: E402
 from pipeline.data.claims import Run  # noqa: E402
 from pipeline.data.kinds.numeric import FEATURES  # noqa: E402
-from pipeline.data.numbers import foretold  # noqa: E402
 from pipeline.data.regions import DEPTHS, PHASES, SIZES, TRAIN, VALIDATION, Region, draw  # noqa: E402
-from pipeline.data.rules import EARLY_UNTIL, is_of_the_seed  # noqa: E402
 from pipeline.data.source import InProcess  # noqa: E402
 from pipeline.evaluate.graders.numeric import tolerance  # noqa: E402
 from pipeline.evaluate.questions.ordering import CLEAR  # noqa: E402
+from simulator.number_text import foretold  # noqa: E402
+from simulator.verdicts import EARLY_UNTIL, is_of_the_seed  # noqa: E402
 
 Params = dict[str, Any]
 Runs = list[tuple[Params, dict[str, float]]]

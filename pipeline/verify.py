@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import simulator
-from pipeline.data.numbers import NUMBER, STEPS, foretold, plain_minus
 from pipeline.data.told_of import SETTING, strange_setting
 from simulator.errors import SimulatorError
+from simulator.number_text import NUMBER, STEPS, foretold, plain_minus
 
 _SETTING = re.compile(r"\b(system_size|depth|seed|bias)\b\s*[=:]?\s*(\d+(?:\.\d+)?)")
 _MOST_RUNS = 6

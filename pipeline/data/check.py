@@ -15,7 +15,6 @@ from typing import Any
 from pipeline.data.bindings import misplaced
 from pipeline.data.claims import Claim, Run, runs_of, verify
 from pipeline.data.line import Sample, chat_notes
-from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
 from pipeline.data.params import CheckParams
 from pipeline.data.paths import given_path
 from pipeline.data.prompts import filled, strange_in_prompt, strange_values
@@ -26,6 +25,7 @@ from pipeline.errors import DataError
 from pipeline.lab import Lab
 from simulator.errors import SimulatorError
 from simulator.events import Event, Note, Progress, Result
+from simulator.number_text import NUMBER, numbers_in, plain_minus
 
 CHECKED = ("run_phase", "tri", "echo", "replay_drift", "discovery")
 """What a claim may be about: experiments of seconds. A stranger's file must not start a sweep or reach a cluster."""

@@ -20,12 +20,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pipeline.data.meanings  # noqa: F401  (registers its rules)
+import simulator.verdict_sentences  # noqa: F401  (registers its rules)
 from pipeline.data.glossary import Entry, by_key
-from pipeline.data.numbers import HALF_STEP, foretold, half_step, in_steps, measured, setting
-from pipeline.data.rules import RULES, is_of_the_seed
 from pipeline.data.tool_line import MARK, read_tool_line
 from simulator.errors import SimulatorError
+from simulator.number_text import HALF_STEP, foretold, half_step, in_steps, measured, setting
+from simulator.verdicts import RULES, is_of_the_seed
 
 Claim = dict[str, Any]
 Params = dict[str, Any]

@@ -13,9 +13,9 @@ import simulator
 from pipeline.data.bindings import FEATURE
 from pipeline.data.claims import Claim, Run, runs_of
 from pipeline.data.kinds.tools import NAMES
-from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
 from pipeline.data.regions import PHASES
 from simulator.errors import SimulatorError
+from simulator.number_text import NUMBER, numbers_in, plain_minus
 
 _PLAIN = r"\d+(?:\.\d+)?"
 _SETTING = re.compile(

@@ -9,7 +9,7 @@ from importlib.resources import files
 from random import Random
 from typing import Any
 
-from pipeline.data.numbers import measured, setting
+from simulator.number_text import measured, setting
 
 ORDER = ("system_size", "base_depth", "depth", "depth_factors", "k", "num_per_phase", "iterations", "bias", "seed")
 """The order in which settings are named, always."""

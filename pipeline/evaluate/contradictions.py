@@ -15,11 +15,11 @@ import re
 from dataclasses import dataclass
 
 import simulator
-from pipeline.data.numbers import NUMBER, numbers_in, plain_minus
 from pipeline.evaluate.graders.names import PATTERNS
 from pipeline.evaluate.graders.numeric import BETWEEN, tolerance
 from pipeline.evaluate.question import Question
 from pipeline.evaluate.reading import of_these_runs, values_alone
+from simulator.number_text import NUMBER, numbers_in, plain_minus
 
 
 @dataclass(frozen=True)

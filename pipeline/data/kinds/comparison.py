@@ -9,10 +9,10 @@ from typing import Any
 from pipeline.data.claims import Run, Words
 from pipeline.data.kinds.base import Case, Draft, Result, kind
 from pipeline.data.kinds.numeric import FEATURES
-from pipeline.data.numbers import foretold
 from pipeline.data.regions import BIASES, DEPTHS, PHASES, SIZES, Region, draw
-from pipeline.data.rules import deciding
 from pipeline.data.wordings import pick, settings_text
+from simulator.number_text import foretold
+from simulator.verdicts import deciding
 
 CLOSE_KEPT = 0.2
 """The share of pairs within one step of the feature that stays: many features are zero in many phases, and what is this

@@ -9,8 +9,8 @@ from typing import Any
 from pipeline.data.claims import Run, Words
 from pipeline.data.kinds.base import Case, Draft, Result, kind
 from pipeline.data.regions import BIASES, DEPTHS, PHASES, SIZES, Region, draw
-from pipeline.data.rules import is_of_the_seed
 from pipeline.data.wordings import listing, pick, settings_text, value_text
+from simulator.verdicts import is_of_the_seed
 
 FEATURES = (
     "entropy_mean",

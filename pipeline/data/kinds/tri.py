@@ -7,10 +7,10 @@ from random import Random
 
 from pipeline.data.claims import Run, Words
 from pipeline.data.kinds.base import Case, Draft, Result, kind
-from pipeline.data.numbers import measured
 from pipeline.data.regions import PHASES, Region, draw
-from pipeline.data.rules import tri_carrier
 from pipeline.data.wordings import pick, rest_text, settings_text
+from simulator.number_text import measured
+from simulator.verdicts import tri_carrier
 
 
 @kind("tri")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import simulator
-from pipeline.data.numbers import NUMBER, measured, numbers_in, plain_minus
 from pipeline.evaluate.graders.names import plain
 from pipeline.evaluate.question import Grade, Question, grader
 from pipeline.evaluate.reading import LINK, of_these_runs, values_alone
+from simulator.number_text import NUMBER, measured, numbers_in, plain_minus
 
 BETWEEN = rf"(?:[\s:=≈~]+|(?<=\s)(?:{LINK})\b)*+"
 """What may stand between a feature's name and its number."""

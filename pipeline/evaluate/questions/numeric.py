@@ -6,10 +6,10 @@ from random import Random
 
 import simulator
 from pipeline.data.claims import Run
-from pipeline.data.numbers import foretold, measured
 from pipeline.data.regions import PHASES, Region, draw
 from pipeline.data.wordings import settings_text
 from pipeline.evaluate.question import Question, question_kind, wordings
+from simulator.number_text import foretold, measured
 
 
 @question_kind("numeric")

@@ -12,17 +12,17 @@ from pipeline.data.claims import runs_of
 from pipeline.data.duplicates import Seen
 from pipeline.data.kinds import KINDS
 from pipeline.data.line import Sample, parse
-from pipeline.data.numbers import foretold, half_step, measured, numbers_in
 from pipeline.data.params import CheckParams
 from pipeline.data.prompts import strange_settings
 from pipeline.data.regions import DEPTHS, PHASES, REGIONS, SIZES, TRAIN
-from pipeline.data.rules import is_of_the_seed
 from pipeline.data.samples import make
 from pipeline.data.source import InProcess
 from pipeline.errors import DataError
 from pipeline.evaluate.graders.numeric import tolerance
 from pipeline.lab import Lab
 from simulator.events import last_result
+from simulator.number_text import foretold, half_step, measured, numbers_in
+from simulator.verdicts import is_of_the_seed
 
 
 def some(kind: str, count: int, region: str = "train") -> list[Sample]:

@@ -13,11 +13,11 @@ from pipeline.data.generate import run
 from pipeline.data.line import Sample, parse
 from pipeline.data.params import CheckParams, GenerateParams
 from pipeline.data.recipes import load_recipe
-from pipeline.data.rules import drift_level, drift_trend
 from pipeline.data.tool_line import tool_line
 from pipeline.errors import BadInput, DataError
 from pipeline.lab import Lab
 from simulator.events import Note, last_result
+from simulator.verdicts import drift_level, drift_trend
 
 NONE = {"n_per_phase": 0, "n_tri": 0, "n_discovery": 0, "n_replay_drift": 0, "extra": 0, "n_validation": 0}
 

@@ -10,7 +10,6 @@ from pipeline.data.glossary import entries
 from pipeline.data.kinds import KINDS
 from pipeline.data.kinds.definitions import questions as definition_wordings
 from pipeline.data.line import Sample
-from pipeline.data.numbers import measured, numbers_in
 from pipeline.data.regions import BIASES, DEPTHS, PHASES, SIZES, TRAIN, is_test_case
 from pipeline.data.samples import make
 from pipeline.data.source import InProcess
@@ -20,6 +19,7 @@ from pipeline.evaluate.intervals import score, wilson
 from pipeline.evaluate.params import EvalParams
 from pipeline.evaluate.question import definition_questions, wordings
 from pipeline.evaluate.questions.ordering import CLEAR, gap
+from simulator.number_text import measured, numbers_in
 
 
 def evaluation_templates() -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from pipeline.data.numbers import foretold, measured, setting
+from simulator.number_text import foretold, measured, setting
 
 Results = list[Mapping[str, Any]]
 Rule = Callable[[Results, str], str]

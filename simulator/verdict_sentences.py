@@ -1,11 +1,11 @@
 """Rules whose verdict is a whole sentence: what a result means, in the lab's words.
 
-They are verdicts like those of rules.py, so that a sentence that was changed is found by `data check`.
+They are verdicts like those of verdicts.py, so that a sentence that was changed is found by `data check`.
 """
 
 from __future__ import annotations
 
-from pipeline.data.rules import (
+from simulator.verdicts import (
     Results,
     drift_level,
     drift_trend,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.data.rules import RULES
+from simulator.verdicts import RULES
 
 
 def ran(phase: str, depth: int, **features: float) -> dict[str, Any]:
