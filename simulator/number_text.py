@@ -46,6 +46,19 @@ def measured(value: float) -> str:
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text
 
 
+def figure(value: float) -> str:
+    """Return `value` as tool messages show it: three significant digits, two below 0.1, at most four decimals.
+
+    Trailing zeros are dropped: "0.755", "12.3", "1024", "0.036", "0.0076", "0".
+    """
+    if abs(value) >= 999.5:
+        return f"{value:.0f}" if abs(value) < 1e15 else f"{value:.3g}"
+    text = f"{value:.3g}" if abs(value) >= 0.1 else f"{value:.2g}"
+    if "e" in text or len(text.partition(".")[2]) > 4:
+        text = f"{value:.4f}".rstrip("0").rstrip(".")
+    return "0" if float(text) == 0 else text
+
+
 def foretold(feature: str, value: float) -> str:
     """`value` in steps of its feature: "0.65", "1.4", "3". Half a step goes to the even one."""
     step = Decimal(STEPS[feature])

@@ -5,6 +5,9 @@ They are verdicts like those of verdicts.py, so that a sentence that was changed
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from simulator.verdicts import (
     Results,
     drift_level,
@@ -15,6 +18,7 @@ from simulator.verdicts import (
     rule,
     strength,
     tri_carrier,
+    tri_level,
 )
 
 DRIFT = {
@@ -140,3 +144,43 @@ def evidence(results: Results, feature: str) -> str:
     name = str(results[0]["phase_type"])
     marked = any(level(results, MARK[phase]) == "high" for phase in MARK if phase != "pseudorandom")
     return LITTLE_ORDER if name == "pseudorandom" and (marked or _order_left(results)) else EVIDENCE[name]
+
+
+@rule("echo_meaning")
+def echo_meaning(results: Results, feature: str) -> str:
+    """How much of the state an imperfect way back recovers: most from 0.9 on, part from 0.1 on, little above 0."""
+    value = float(results[0]["echo"])
+    level = "most" if value >= 0.9 else "part" if value >= 0.1 else "little" if value > 0 else "none"
+    return f"the imperfect way back recovers {level} of the initial state."
+
+
+@rule("tri_meaning")
+def tri_meaning(results: Results, feature: str) -> str:
+    """How far flipping the bias moves the fingerprint, and what carries it."""
+    if (carrier := tri_carrier(results, feature)) == "none":
+        return tri_silence(results, feature)
+    return f"flipping the bias moves the fingerprint: TRI is {tri_level(results, feature)}, carried by {carrier}."
+
+
+@rule("replay_meaning")
+def replay_meaning(results: Results, feature: str) -> str:
+    """How drift goes with depth, and what that says of the run."""
+    return f"{drift_course(results, feature)} {drift_meaning(results, feature)}"
+
+
+_MEANINGS = {
+    "run_phase": phase_meaning,
+    "tri": tri_meaning,
+    "echo": echo_meaning,
+    "replay_drift": replay_meaning,
+    "discovery": grouping_meaning,
+}
+
+
+def meaning(result: Mapping[str, Any]) -> str:
+    """Return one sentence on what a result means, without a number; "" if there is no rule for it."""
+    rule_of = _MEANINGS.get(str(result.get("experiment")))
+    try:
+        return rule_of([result], "") if rule_of else ""
+    except (KeyError, ValueError):
+        return ""
