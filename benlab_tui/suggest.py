@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from benlab_tui.registry import Command
 from benlab_tui.text import one_line
+from simulator.phase_names import full_name
 
 MOST = 40
 QUERY_LENGTH = 40
@@ -66,9 +67,7 @@ def _parameters(
     fields = _fields(model)
     name, equals, value = word.removeprefix("--").partition("=")
     if equals:
-        field = fields.get(name.replace("-", "_"), {})
-        found = _ranked(value, {text: "" for text in _values(field)}, lambda text: text)
-        return [Suggestion(f"{prefix}{name}={text} ", text, _bounds(field)) for text in found]
+        return _values_after(f"{prefix}{name}=", value, fields.get(name.replace("-", "_"), {}))
     used = {part.removeprefix("--").partition("=")[0].replace("-", "_") for part in typed}
     free = {name: field for name, field in fields.items() if name not in used}
     if command.rest and not word:
@@ -78,6 +77,18 @@ def _parameters(
     if not word and not used and not listed:
         listed = [Suggestion(f"/{text} ", f"/{text}", "example") for text in command.examples]
     return listed
+
+
+def _values_after(start: str, value: str, field: Mapping[str, Any]) -> list[Suggestion]:
+    """The values that may follow `name=`; in a list of choices, the choices for the item after its last comma."""
+    former = ""
+    if field.get("items", {}).get("enum"):
+        former, comma, value = value.rpartition(",")
+        former += comma
+    taken = {full_name(text) for text in former.split(",")}
+    free = [text for text in _values(field) if text not in taken]
+    found = _ranked(value, free, lambda text: text)
+    return [Suggestion(f"{start}{former}{text} ", text, _bounds(field)) for text in found]
 
 
 def describe(field: Mapping[str, Any]) -> str:
@@ -143,8 +154,13 @@ def _ranked(query: str, names: Iterable[str], text: Callable[[str], str]) -> lis
         return names[:MOST]
     if len(query) > QUERY_LENGTH:
         return []
-    scored = [(score, name) for name in names if (score := _distance(query.lower(), text(name).lower())) is not None]
+    scored = [(score, name) for name in names if (score := _distance(_plain(query), _plain(text(name)))) is not None]
     return [name for _, name in sorted(scored)][:MOST]
+
+
+def _plain(text: str) -> str:
+    """The text as it is compared: without case, a hyphen as good as an underscore."""
+    return text.lower().replace("-", "_")
 
 
 def _distance(query: str, text: str) -> tuple[int, int] | None:

@@ -17,6 +17,7 @@ from simulator.engines.observables import Floats, Observables, from_rows
 from simulator.errors import BadParameter
 from simulator.fingerprint import FEATURE_NAMES, PHYSICS_VERSION
 from simulator.params import DEFAULT_BIAS, PHASES, SEED_LIMIT, RunPhase
+from simulator.phase_names import full_name
 from simulator.summaries import summarise
 from simulator.validation import validate
 
@@ -188,6 +189,7 @@ def measure(
     _within("seed", seed, 0, SEED_LIMIT, whole=True)
     _within("bias", bias, 0.0, 1.0)
     _within("step", step, 1e-6, 10.0)
+    phase_type = full_name(phase_type)
     if phase_type not in PHASES:
         raise BadParameter(
             f"phase_type is {str(phase_type)[:60]!r}, which is no phase: choose one of {', '.join(PHASES)}",

@@ -8,12 +8,12 @@ Lab API makes the same models strict.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-Phase = Literal["ising_symmetry_breaking", "spt_cluster", "trivial_product", "pseudorandom"]
-PHASES: tuple[str, ...] = get_args(Phase)
+from simulator.phase_names import PHASES, PhaseName
+
 DEFAULT_BIAS = 0.65
 LARGEST_SIZE = 256
 LARGEST_DEPTH = 32
@@ -59,8 +59,12 @@ def _distinct(value: list[Any]) -> list[Any]:
 
 
 Whole = BeforeValidator(_whole)
+SHORT = "ising, spt (or cluster), trivial (or product) and random are accepted as short names"
 PhaseType = Annotated[
-    Phase, Field(description="The phase of matter to simulate.", examples=["ising_symmetry_breaking", "spt_cluster"])
+    PhaseName,
+    Field(
+        description=f"The phase of matter to simulate; {SHORT}.", examples=["ising_symmetry_breaking", "spt_cluster"]
+    ),
 ]
 SystemSize = Annotated[
     int,
@@ -112,11 +116,11 @@ Shots = Annotated[
     Whole,
 ]
 Phases = Annotated[
-    list[Phase],
+    list[PhaseName],
     BeforeValidator(_items),
     AfterValidator(_distinct),
     AfterValidator(_in_order),
-    Field(min_length=1, max_length=4, description="The phases to use.", examples=[list(PHASES)]),
+    Field(min_length=1, max_length=4, description=f"The phases to use; {SHORT}.", examples=[list(PHASES)]),
 ]
 
 
@@ -234,8 +238,8 @@ class Classify(Params):
         description="The thirteen features in their fixed order.",
         examples=[[0.0] * 13],
     )
-    phase_type: Phase | None = Field(
-        None, description="Runs this phase and classifies what comes out.", examples=["spt_cluster"]
+    phase_type: PhaseName | None = Field(
+        None, description=f"Runs this phase and classifies the result; {SHORT}.", examples=["spt_cluster"]
     )
     system_size: SystemSize = 32
     depth: Depth = 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -29,6 +29,8 @@ def validate(model: type[Model], values: Mapping[str, Any] | BaseModel) -> Model
         # A value that is wrong says more than one that is not there yet.
         details = sorted(error.errors(include_url=False), key=lambda detail: detail["type"] == "missing")
         field, sentence = describe(model, details[0])
+        if details[0]["type"] == "extra_forbidden":
+            sentence = describe_unknown(model, [d["loc"][0] for d in details if d["type"] == "extra_forbidden"])
         raise BadParameter(sentence, field, [dict(detail) for detail in details]) from None
     except (OverflowError, RecursionError) as error:
         raise BadParameter(f"a parameter is too large to read ({error}): give smaller values") from None
@@ -50,8 +52,7 @@ def describe(model: type[BaseModel], detail: Mapping[str, Any]) -> tuple[str, st
     if kind == "missing":
         return field, f"{field} is missing: {mend}"
     if kind == "extra_forbidden":
-        names = ", ".join(model.model_fields)
-        return field, f"{_short(field)} is not a parameter of {_title(model)}: use {names}"
+        return field, describe_unknown(model, [field])
     if kind in ("too_short", "too_long"):
         count, bound = context.get("actual_length"), context.get("min_length", context.get("max_length"))
         side = "fewer than the least" if kind == "too_short" else "more than the most"
@@ -61,6 +62,16 @@ def describe(model: type[BaseModel], detail: Mapping[str, Any]) -> tuple[str, st
         bound = context.get("ge", context.get("le", context.get("gt", context.get("lt"))))
         return field, f"{name} is {_short(given)}, {side}, {_number(bound)}: {mend}"
     return field, f"{name} is {_short(given)}, which is {_WRONG.get(kind, 'not allowed')}: {mend}"
+
+
+def describe_unknown(model: type[BaseModel], fields: Sequence[Any]) -> str:
+    """Return one sentence about all fields of a mapping that the model does not have."""
+    known = ", ".join(model.model_fields)
+    if len(fields) == 1:
+        return f"{_short(fields[0])} is not a parameter of {_title(model)}: leave it out, or use {known}"
+    shown = [_short(field) for field in fields[:5]] + ([f"{len(fields) - 5} more"] if len(fields) > 5 else [])
+    several = f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return f"{several} are not parameters of {_title(model)}: leave them out, or use {known}"
 
 
 _SIDES = {

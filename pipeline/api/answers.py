@@ -14,7 +14,7 @@ from pipeline.api import schemas
 from pipeline.api.work import Busy, TooLong
 from pipeline.errors import ChatError
 from simulator.errors import BadParameter, MissingExtra, SimulatorError, UnknownExperiment
-from simulator.validation import describe
+from simulator.validation import describe, describe_unknown
 
 
 class Json(JSONResponse):
@@ -31,7 +31,7 @@ def add_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def bad_request(request: Request, error: RequestValidationError) -> Response:
         model = _model_of(request)
-        return Json({"detail": [_field_error(model, one) for one in error.errors()[:20]]}, 422)
+        return Json({"detail": _field_errors(model, list(error.errors()))}, 422)
 
     @app.exception_handler(BadParameter)
     async def bad_parameter(_: Request, error: BadParameter) -> Response:
@@ -62,6 +62,16 @@ def _model_of(request: Request) -> type[BaseModel]:
         if schemas.path_of(name) == path:
             return model
     return schemas.GenerateRequest
+
+
+def _field_errors(model: type[BaseModel], errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each bad field; all fields that the model does not have share one row and one sentence."""
+    unknown = [one for one in errors if one["type"] == "extra_forbidden"]
+    rows = [_field_error(model, one) for one in errors if one["type"] != "extra_forbidden"]
+    if unknown:
+        names = [one["loc"][-1] for one in unknown]
+        rows.append({**_field_error(model, unknown[0]), "msg": describe_unknown(model, names)})
+    return rows[:20]
 
 
 def _field_error(model: type[BaseModel], error: dict[str, Any]) -> dict[str, Any]:

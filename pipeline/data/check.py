@@ -161,7 +161,7 @@ def stray_phases(sample: Sample) -> list[str]:
     """The phase types that an output names and that no claim is about; what to run next (`use X`) states nothing."""
     claims = [claim for claim in sample.meta.get("claims", []) if not _shape(claim)]
     texts = [str(claim.get("text", "")) for claim in claims]
-    known = " ".join([*texts, *(str(run.params) for claim in claims for run in runs_of(claim))])
+    known = " ".join([*texts, *(str(filled(run)) for claim in claims for run in runs_of(claim))])
     said = _ADVICE.sub("", sample.output).lower()
     return [phase for phase in PHASES if re.search(rf"\b{phase}\b", said) and phase not in known]
 

@@ -80,7 +80,7 @@ def _strange_question(prompt: str, claim: Claim) -> list[str]:
         for label, run in zip("AB", runs_of(claim), strict=False):
             line = re.search(rf"^{label}: (.*)$", prompt, re.MULTILINE)
             phases = [phase for phase in PHASES if line and re.search(rf"\b{phase}\b", line[1])]
-            strange = [phase for phase in phases if phase != run.params.get("phase_type")]
+            strange = [phase for phase in phases if phase != filled(run).get("phase_type")]
             found += [f"{label}: {text}" for text in strange + (strange_settings(line[1], [run]) if line else [])]
     return found
 

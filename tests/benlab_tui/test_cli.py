@@ -57,6 +57,15 @@ def test_an_experiment_ends_with_its_thirteen_features_and_is_the_same_twice(tmp
     assert first == second
 
 
+def test_a_phase_typed_short_is_the_same_run_under_its_full_name(tmp_path: Path) -> None:
+    full = last(benlab(*RUN_PHASE, "--json", lab=tmp_path))
+    short = last(benlab("experiment", "run_phase", "phase_type=Ising", "--depth", "8", "--json", lab=tmp_path))
+    assert full == short and short["phase_type"] == "ising_symmetry_breaking"
+    words = ["experiment", "sweep", "--phases", "random,SPT", "seeds=1", "sizes=4", "depths=1", "--workers", "1"]
+    swept = last(benlab(*words, "--json", lab=tmp_path))
+    assert set(swept["phases"]) == {"spt_cluster", "pseudorandom"}, swept
+
+
 def test_what_was_run_can_be_read_again(tmp_path: Path) -> None:
     assert "no experiment has run" in benlab("notebook", lab=tmp_path).stdout
     made = benlab("experiment", "tri", "phase_type=ising_symmetry_breaking", "bias=0.9", lab=tmp_path).stdout

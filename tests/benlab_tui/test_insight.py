@@ -61,6 +61,13 @@ async def test_a_bad_call_goes_back_once_with_its_reason_and_ends_at_the_second(
         assert "'rm' is not an experiment" in shown(app)[-1][1]
 
 
+async def test_a_call_may_name_a_phase_as_people_do(lab, scripted, console, typed):
+    engine = scripted([call("run_phase", **{**RUN, "phase_type": "SPT"})], "done")
+    async with console(lab, engine) as (app, pilot):
+        await typed(app, pilot, "run the spt phase")
+        assert json.loads(engine.seen[1][-1]["content"])["phase_type"] == "spt_cluster"
+
+
 async def test_a_sweep_is_asked_about_first(lab, scripted, console, settled, shown):
     engine = scripted([call("sweep", seeds=2)], "as you wish")
     async with console(lab, engine) as (app, pilot):

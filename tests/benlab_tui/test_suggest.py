@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,30 @@ def test_parameters_show_bounds_unit_and_default_and_used_ones_are_left_out():
 def test_values_come_from_choices_and_examples():
     assert labels("/experiment run_phase phase_type=spt") == ["spt_cluster"]
     assert "8" in labels("/experiment run_phase depth=")
+
+
+@pytest.mark.parametrize(
+    ("typed", "phase"),
+    [
+        ("ising", "ising_symmetry_breaking"),
+        ("Ising-sym", "ising_symmetry_breaking"),
+        ("spt", "spt_cluster"),
+        ("CLUSTER", "spt_cluster"),
+        ("trivial-", "trivial_product"),
+        ("product", "trivial_product"),
+        ("random", "pseudorandom"),
+    ],
+)
+def test_short_names_of_phases_complete_to_the_full_ones(typed, phase):
+    assert labels(f"/experiment run_phase phase_type={typed}") == [phase]
+    assert labels(f"/experiment discovery phases={typed}") == [phase]
+
+
+def test_a_list_completes_its_last_item_and_offers_none_twice():
+    found = suggest("/experiment discovery phases=spt,rand", commands())
+    assert [item.line for item in found] == ["/experiment discovery phases=spt,pseudorandom "]
+    assert "spt_cluster" not in labels("/experiment sweep phases=Cluster,")
+    assert len(labels("/experiment sweep phases=spt_cluster,")) == 3
 
 
 @settings(max_examples=300, deadline=None)

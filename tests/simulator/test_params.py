@@ -48,7 +48,9 @@ CASES: list[tuple[type, dict[str, Any], str, list[str]]] = [
     (ReplayDrift, {**GOOD, "depth_factors": [1.5]}, "depth_factors", ["1.5"]),
     (Discovery, {"phases": []}, "phases", ["0 items"]),
     (Discovery, {"phases": ["spt_cluster", "spt_cluster"]}, "phases", ["once"]),
-    (Discovery, {"phases": ["spt"]}, "phases", ["phases[0]", "'spt'"]),
+    (Discovery, {"phases": ["ice"]}, "phases", ["phases[0]", "'ice'"]),
+    (Discovery, {"phases": ["spt", "Cluster"]}, "phases", ["once"]),
+    (RunPhase, {**GOOD, "layers": 5, "backend": "gpu"}, "layers", ["'layers' and 'backend' are not parameters of"]),
     (Discovery, {"phases": ["spt_cluster"], "num_per_phase": 5, "k": 6}, "k", ["6", "samples, 5", "up to 5"]),
     (Discovery, {"num_per_phase": 4}, "num_per_phase", ["4", "choose 5 to 100"]),
     (Discovery, {"k": 11}, "k", ["11", "choose 2 to 10"]),
@@ -85,6 +87,41 @@ def test_text_is_read_as_the_value_it_spells() -> None:
         "pseudorandom",
     ]
     assert simulator.validate(RunPhase, {**GOOD, "bias": None}).bias == 0.65
+
+
+NAMES = {
+    "ising_symmetry_breaking": ["ising", "Ising", " ISING ", "ising-symmetry-breaking", "Ising Symmetry Breaking"],
+    "spt_cluster": ["spt", "SPT", "cluster", "spt-cluster", "SPT cluster", "cluster phase"],
+    "trivial_product": ["trivial", "product", "Trivial-Product", "trivial product"],
+    "pseudorandom": ["random", "Random", "pseudo-random", "pseudo random", "PSEUDORANDOM"],
+}
+TYPED = [(name, phase) for phase, names in NAMES.items() for name in names]
+
+
+@pytest.mark.parametrize(("name", "phase"), TYPED)
+def test_a_phase_may_be_typed_by_a_shorter_name(name: str, phase: str) -> None:
+    for entry in simulator.EXPERIMENTS.values():
+        if "phase_type" in entry.params.model_fields:
+            assert simulator.validate(entry.params, {"phase_type": name}).phase_type == phase  # type: ignore[attr-defined]
+        if "phases" in entry.params.model_fields:
+            for values in ([name], name):
+                made = simulator.validate(entry.params, {"phases": values})
+                assert made.phases == [phase]  # type: ignore[attr-defined]
+    assert simulator.measure(name, 4, 1) == simulator.measure(phase, 4, 1)
+
+
+@pytest.mark.parametrize("name", ["", " ", "phase", "i", "isin", "spin", "cluster,product", "randomly", "x" * 100])
+def test_what_only_resembles_a_phase_is_refused(name: str) -> None:
+    with pytest.raises(BadParameter, match="choose one of ising_symmetry_breaking"):
+        simulator.validate(RunPhase, {"phase_type": name})
+
+
+def test_results_keep_the_full_name_and_its_id() -> None:
+    short = simulator.run_now("run_phase", phase_type="Ising", system_size=4, depth=1)
+    full = simulator.run_now("run_phase", phase_type="ising_symmetry_breaking", system_size=4, depth=1)
+    assert short == full and short["phase_type"] == short["params"]["phase_type"] == "ising_symmetry_breaking"
+    found = simulator.run_now("discovery", phases="random,spt", num_per_phase=5, k=2, system_size=4, depth=1)
+    assert found["params"]["phases"] == ["spt_cluster", "pseudorandom"]
 
 
 def test_unknown_experiments_are_named() -> None:

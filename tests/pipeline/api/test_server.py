@@ -59,6 +59,22 @@ async def test_the_six_routes_answer_as_existing_clients_call_them(http: httpx.A
     assert 0 < echo["echo"] < 1
 
 
+async def test_phases_have_short_names_here_too(http: httpx.AsyncClient) -> None:
+    run = (await http.post("/run_phase_experiment", json={**ISING, "phase_type": "Ising"})).json()
+    assert run == simulator.run_now("run_phase", **ISING)
+    body = {"phases": ["random", "spt-cluster"], "num_per_phase": 5, "k": 2}
+    found = (await http.post("/discovery", json=body)).json()
+    assert found["params"]["phases"] == ["spt_cluster", "pseudorandom"]
+
+
+async def test_all_unknown_fields_of_an_old_body_are_one_sentence(http: httpx.AsyncClient) -> None:
+    extra = {f"field_{number}": number for number in range(9)}
+    answer = await http.post("/run_phase_experiment", json={**ISING, "depth": 0, **extra})
+    rows = answer.json()["detail"]
+    assert answer.status_code == 422 and [row["loc"] for row in rows] == [["body", "depth"], ["body", "field_0"]]
+    assert "'field_4' and 4 more are not parameters of run_phase: leave them out" in rows[1]["msg"]
+
+
 async def test_results_are_kept_and_found_again(http: httpx.AsyncClient) -> None:
     run = (await http.post("/run_phase_experiment", json={**ISING, "bias": None})).json()
     assert run["params"]["bias"] == 0.65
@@ -77,6 +93,8 @@ BAD_BODIES: list[tuple[bytes, int, str]] = [
     (b'{"phase_type": "spt_cluster", "\\ud800": 1}', 422, "send names and values"),
     (b'{"seed": 1}', 422, "phase_type is missing"),
     (b'{"phase_type": "spt_cluster", "layers": 2}', 422, "'layers' is not a parameter of run_phase"),
+    (b'{"phase_type": "spt", "layers": 2, "backend": "gpu"}', 422, "'layers' and 'backend' are not parameters of"),
+    (b'{"phase_type": "spt", "layers": 2, "backend": "gpu"}', 422, "leave them out, or use phase_type"),
     (b"{", 422, "not valid JSON"),
     (b"", 422, "send a JSON object"),
     (b"null", 422, "send names and values"),
