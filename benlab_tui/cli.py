@@ -5,7 +5,9 @@ Exit codes: 0 done, 1 failed, 2 bad usage, 130 cancelled.
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 from benlab_tui.options import Options, Usage, read_options
@@ -22,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         sys.stdout.write(f"benlab {__version__}\n")
         return 0
+    _leave_current_folder()
     try:
         options = read_options(words)
     except Usage as error:
@@ -65,26 +68,31 @@ def _open_console(options: Options) -> int:
     return run_console(lab)
 
 
+def _leave_current_folder() -> None:
+    """Take the current folder off the path, where an empty or relative entry of PYTHONPATH has put it.
+
+    A person's own pipeline.py is not ours. `simulator.python_child` does the same for every child.
+    """
+    source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    with suppress(OSError):  # the current folder was removed
+        here = os.getcwd()  # noqa: PTH109
+        sys.path[:] = [entry for entry in sys.path if entry == source or entry not in ("", here)]
+
+
 def _open_closed_streams() -> None:
     """Started with a closed stream (`>&-`), Python has None in its place: what is written then goes nowhere."""
-    import os
-
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _complain(text: str) -> None:
-    import contextlib
-
-    with contextlib.suppress(OSError, ValueError):
+    with suppress(OSError, ValueError):
         sys.stderr.write(f"benlab: {text}\n")
 
 
 def _silence_stdout() -> None:
     """A reader that went away (`| head`) is no error: later writes go nowhere."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 

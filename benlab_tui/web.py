@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hmac
+import os
 import secrets
 import shlex
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 from textual_serve.server import Server
+
+from simulator.python_child import command, environment
 
 if TYPE_CHECKING:
     from pipeline.lab import Lab
@@ -19,12 +21,17 @@ COOKIE = "benlab_token"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+def _console_of(lab: Lab) -> str:
+    """Return the shell line that textual-serve runs for each browser, as it passes on this process's environment."""
+    changed = [f"{name}={value}" for name, value in environment().items() if os.environ.get(name) != value]
+    return shlex.join(["env", *changed, *command("benlab_tui.app", str(lab.root))])
+
+
 class GuardedServer(Server):
     """Answers only with the token (in the address once, then in a cookie), and only under its own names."""
 
     def __init__(self, lab: Lab, port: int, token: str = "") -> None:
-        command = shlex.join([sys.executable, "-m", "benlab_tui.app", str(lab.root)])
-        super().__init__(command, host="127.0.0.1", port=port, title="Ben Lab")
+        super().__init__(_console_of(lab), host="127.0.0.1", port=port, title="Ben Lab")
         self.token = token or secrets.token_urlsafe(24)
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
 

@@ -13,7 +13,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from pipeline.errors import LabError
 from pipeline.files import write_text_atomic
 from pipeline.lab import Lab
 from simulator.events import Event, Failed, Result, from_line
+from simulator.python_child import command, environment
 
 SECRETS = "BENLAB_SECRET_PARAMS"
 """Parameters that are secrets go by this variable: other users can read a command line, and job.json stays."""
@@ -91,13 +91,17 @@ def start(lab: Lab, kind: str, params: Mapping[str, Any]) -> Job:
     folder = lab.new_run(kind)
     shown = {name: value for name, value in params.items() if not name.endswith(_SECRET)}
     secret = {name: value for name, value in params.items() if name.endswith(_SECRET)}
-    argv = [sys.executable, "-m", "pipeline", kind, "--lab", str(lab.root), "--params", json.dumps(shown)]
-    environment = {**os.environ, "BENLAB_RUN_DIR": str(folder), "PYTHONUNBUFFERED": "1", "PYTHONPATH": _source_path()}
-    environment[SECRETS] = json.dumps(secret)
+    argv = command("pipeline", kind, "--lab", str(lab.root), "--params", json.dumps(shown))
+    more = {"BENLAB_RUN_DIR": str(folder), "PYTHONUNBUFFERED": "1", SECRETS: json.dumps(secret)}
     try:
         with (folder / "events.jsonl").open("wb") as events, (folder / "job.log").open("wb") as log:
             child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=events, stderr=log, env=environment, start_new_session=True
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=events,
+                stderr=log,
+                env=environment(more),
+                start_new_session=True,
             )
     except OSError as error:
         raise LabError(
@@ -208,10 +212,3 @@ def _birth(pid: int) -> float:
         return psutil.Process(pid).create_time()
     except psutil.Error:
         return 0.0
-
-
-def _source_path() -> str:
-    """This installation's folder first, so that the child runs the same code from any working folder."""
-    here = str(Path(__file__).resolve().parent.parent)
-    former = os.environ.get("PYTHONPATH")
-    return here if not former else os.pathsep.join((here, former))

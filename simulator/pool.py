@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -13,6 +11,7 @@ from typing import Any
 
 from simulator.errors import BadParameter, MissingExtra, SimulatorError
 from simulator.extras import install_line
+from simulator.python_child import command, environment
 from simulator.worker import measure_chunk
 
 Chunk = Sequence[dict[str, Any]]
@@ -71,12 +70,12 @@ class WorkerProcess:
     def _start(self) -> subprocess.Popen[str]:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "simulator.worker"],
+            command("simulator.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            env={**os.environ, **threads},
+            env=environment(threads),
         )
         return self._process
 

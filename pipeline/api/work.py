@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pydantic import BaseModel
 from pipeline.lab import Lab
 from simulator.errors import BadParameter, NotebookError, SimulatorError, UnknownExperiment
 from simulator.events import Event, Failed, Result, Value, from_line, last_result
+from simulator.python_child import command, environment
 
 # Sites cubed times circuits that a thread may take on: about a second.
 _THREAD_WORK = 2e8
@@ -111,14 +111,8 @@ class Work:
     async def _in_child(self, name: str, params: BaseModel) -> AsyncGenerator[Event, None]:
         """Events of `python -m simulator`, whose process group dies with this generator. Raises SimulatorError."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "simulator",
-            name,
-            "--lab",
-            str(self.lab.root),
-            "--params",
-            json.dumps(params.model_dump()),
+            *command("simulator", name, "--lab", str(self.lab.root), "--params", json.dumps(params.model_dump())),
+            env=environment(),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

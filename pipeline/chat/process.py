@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -14,6 +12,7 @@ from queue import Empty, Queue
 from typing import IO, Any
 
 from pipeline.errors import ChatError
+from simulator.python_child import command, environment
 
 _START_SECONDS = 300.0
 
@@ -25,7 +24,7 @@ class EngineProcess:
         self._settings, self._log = settings, log
         with self._log_stream() as stream:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.chat.child"],
+                command("pipeline.chat.child"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,
@@ -33,7 +32,7 @@ class EngineProcess:
                 start_new_session=True,
                 # llama.cpp's OpenMP threads meet after every product. Where a job has the cores, too, threads that
                 # spin there cost ten times the speed (2 cores under load: 58 tokens a second asleep, 6 spinning).
-                env={**os.environ, "OMP_WAIT_POLICY": "passive"},
+                env=environment({"OMP_WAIT_POLICY": "passive"}),
             )
 
     @property

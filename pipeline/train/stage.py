@@ -23,6 +23,7 @@ from pipeline.train.owner import owner
 from pipeline.train.params import Recipe, TrainParams
 from pipeline.train.samples import read_with_bad
 from simulator.events import Event, Failed, Note, Result, from_line
+from simulator.python_child import command, environment
 
 _GRACE_SECONDS = 6.0
 _SHOWN_BAD = 5
@@ -107,10 +108,10 @@ def _worker(lab: Lab, folder: Path, params: TrainParams, micro: int, lock: int) 
     Ours is its process group, so that a kill of the job takes both; and where only we die, the
     broken pipe ends it at its next event; until then it holds the run's lock with us.
     """
-    command = [sys.executable, "-m", "pipeline.train.worker", "--lab", str(lab.root), "--folder", str(folder)]
-    command += ["--micro", str(micro), "--params", params.model_dump_json(exclude_none=True)]
+    options = ["--lab", str(lab.root), "--folder", str(folder), "--micro", str(micro)]
+    argv = command("pipeline.train.worker", *options, "--params", params.model_dump_json(exclude_none=True))
     child = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=_environment(), pass_fds=(lock,)
+        argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=_environment(), pass_fds=(lock,)
     )
     assert child.stdout is not None
     try:
@@ -199,7 +200,6 @@ def _environment() -> dict[str, str]:
     - Threads that wait spin for some microseconds, not for milliseconds: a chat, or anything else that runs
       beside the training, gets the core.
     """
-    source = str(Path(__file__).resolve().parent.parent.parent)
     tuned = {
         "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
         "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
@@ -209,5 +209,4 @@ def _environment() -> dict[str, str]:
         "LRU_CACHE_CAPACITY": "64",
         "GOMP_SPINCOUNT": "10000",
     }
-    path = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
-    return {**tuned, **os.environ, "PYTHONPATH": path}
+    return environment({**tuned, **os.environ})

@@ -21,6 +21,7 @@ from pipeline.train.control import Control
 from pipeline.train.params import TrainParams
 from simulator.errors import SimulatorError
 from simulator.events import Event, Failed, to_line
+from simulator.python_child import command, environment
 
 _PR_SET_PDEATHSIG = 1
 """linux/prctl.h: the signal that this process gets where its parent dies."""
@@ -81,8 +82,9 @@ def _end_with_launcher() -> None:
 def _once_a_gpu(count: int, stream: IO[str]) -> NoReturn:
     """Replaces this process by torch's launcher, which starts it once a GPU. Their events go where ours went."""
     os.dup2(stream.fileno(), 1)
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-    os.execv(sys.executable, [sys.executable, *launcher, "-m", "pipeline.train.worker", *sys.argv[1:]])  # noqa: S606
+    launched = ["--standalone", f"--nproc-per-node={count}", "-m", "pipeline.train.worker", *sys.argv[1:]]
+    argv = command("torch.distributed.run", *launched)
+    os.execve(argv[0], argv, environment())  # noqa: S606
 
 
 if __name__ == "__main__":
