@@ -130,10 +130,23 @@ class DriftAnswer(Answer):
     replay_sensitivity_index: float | None
 
 
-class DiscoveryAnswer(Answer):
-    """Clusters, their purity against the phases, and the points in the plane of two components."""
+class Cluster(BaseModel):
+    """One cluster; `centre` is its mean fingerprint."""
 
-    cluster_label_stats: list[dict[str, Any]]
+    cluster: int
+    size: int
+    phases: dict[str, int]
+    majority: str
+    majority_count: int
+    purity: float
+    centre: dict[str, float]
+
+
+class DiscoveryAnswer(Answer):
+    """Each cluster's number of runs by phase, the clusters in detail, and the points in the plane of two components."""
+
+    cluster_label_stats: list[dict[str, int]]
+    clusters: list[Cluster]
     num_samples: int
     num_clusters: int
     purity: float

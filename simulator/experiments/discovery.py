@@ -20,7 +20,11 @@ Floats = NDArray[np.float64]
 
 
 def run(params: Discovery, notebook: Notebook | None = None) -> Iterator[Event]:
-    """Clusters and their phases, purity, adjusted Rand index, normalised mutual information, and a plane of points."""
+    """Yield progress, then the clusters, purity, adjusted Rand index, mutual information and a plane of points.
+
+    `cluster_label_stats` has one {phase: number of runs} for each cluster, as clients of the lab's API index it;
+    `clusters` has the same clusters with size, majority, purity and centre.
+    """
     samples = len(params.phases) * params.num_per_phase
     yield Progress("runs", 0, samples)
     runs = _runs(params)
@@ -76,7 +80,8 @@ def _describe(params: Discovery, runs: Sequence[Run], scaled: Floats, labels: Se
         for run, label, (x, y) in zip(runs, labels, plane, strict=True)
     ]
     return {
-        "cluster_label_stats": clusters,
+        "cluster_label_stats": [dict(row["phases"]) for row in clusters],
+        "clusters": clusters,
         "num_samples": len(runs),
         "num_clusters": len(clusters),
         "purity": purity,

@@ -86,9 +86,24 @@ def test_discovery_finds_the_phases() -> None:
     assert result["num_samples"] == 40 and result["num_clusters"] == 4
     assert result["purity"] == 1.0 and result["adjusted_rand_index"] == 1.0
     assert {point["seed"] for point in result["points"]} == set(range(1000, 1010))
-    assert sum(row["size"] for row in result["cluster_label_stats"]) == 40
+    assert sum(row["size"] for row in result["clusters"]) == 40
     assert result["points"][3]["id"] == simulator.run_now("run_phase", **_point(result["points"][3]))["experiment_id"]
     assert simulator.run_now("discovery", num_per_phase=10, seed=1) == result
+
+
+def test_cluster_label_stats_are_counts_by_phase() -> None:
+    result = simulator.run_now("discovery", phases="ising,trivial,random", num_per_phase=8, k=2, system_size=6, depth=2)
+    stats, points = result["cluster_label_stats"], result["points"]
+    assert len(stats) == len(result["clusters"]) == result["num_clusters"] == 2
+    for index, counts in enumerate(stats):
+        inside = [point["phase_type"] for point in points if point["cluster"] == index]
+        assert counts == {phase: inside.count(phase) for phase in sorted(set(inside))}
+        row = result["clusters"][index]
+        assert (row["cluster"], row["phases"], row["size"]) == (index, counts, len(inside))
+        assert row["majority_count"] == counts[row["majority"]] == max(counts.values())
+        assert row["purity"] == pytest.approx(row["majority_count"] / row["size"], abs=1e-9)
+        assert len(row["centre"]) == 13
+    assert any(len(counts) > 1 for counts in stats), "three phases in two clusters must share one"
 
 
 def _point(point: dict) -> dict:

@@ -49,7 +49,9 @@ async def test_the_six_routes_answer_as_existing_clients_call_them(http: httpx.A
     assert {"forward_features", "reverse_features", "TRI", "experiment_id"} <= set(tri)
     body = {"phases": ["spt_cluster", "pseudorandom"], "num_per_phase": 5, "k": 2, "iterations": 10}
     found = (await http.post("/discovery", json=body)).json()
-    assert found["num_samples"] == 10 and found["num_clusters"] == 2 and found["cluster_label_stats"]
+    assert found["num_samples"] == 10 and found["num_clusters"] == 2
+    assert found["cluster_label_stats"] == [{"spt_cluster": 5}, {"pseudorandom": 5}]
+    assert [row["purity"] for row in found["clusters"]] == [1.0, 1.0]
     drift = (await http.post("/replay_drift", json={**ISING, "depth": None})).json()
     assert drift["detail"][0]["loc"] == ["body", "depth"]
     body = {"phase_type": "spt_cluster", "system_size": 8, "base_depth": 2, "depth_factors": [1, 2]}
