@@ -12,7 +12,7 @@ from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from benlab_tui.screens.sending import Sending
-    from pipeline.verify import Check
+    from pipeline.chat.number_check import Check
 
 _KNOWN = 6
 _MARKS = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}
@@ -78,7 +78,7 @@ async def verify(screen: Sending, turn: Turn, quiet: bool = False) -> None:
 
 def _checks(answer: str, known: list[dict[str, Any]], question: str) -> list[Check]:
     """Against the session's experiments and the one that the question itself spells out."""
-    from pipeline.verify import check_answer, run_in_words
+    from pipeline.chat.number_check import check_answer, run_in_words
 
     if not any(char.isdigit() for char in answer):
         return []

@@ -10,7 +10,7 @@ import re
 
 import simulator
 from pipeline.data.claims import Claim, runs_of
-from pipeline.data.told_of import AT, strange_setting
+from simulator.setting_mentions import AT, strange_setting
 
 _SCORES = {
     "purity": "purity",

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import simulator
-from pipeline.data.told_of import AT, strange_setting
 from simulator.number_text import NUMBER
+from simulator.setting_mentions import AT, strange_setting
 
 LINK = "is|of|at|about|be|will|value|around|roughly|approximately|near|comes|out|as|to|equals|should|would|close"
 """Words that may stand between a feature's name and its number."""

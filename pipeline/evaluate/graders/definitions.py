@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import simulator
-from pipeline.data.told_of import AT
 from pipeline.evaluate.question import Grade, Question, grader
+from simulator.setting_mentions import AT
 
 _PREDICTED = re.compile(
     rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)})(?:{AT}:?)? [-−]?\d[\d.]*|\bsize \d+, depth \d+(?:, bias [\d.]+)?", re.I

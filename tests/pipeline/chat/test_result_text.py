@@ -12,9 +12,9 @@ import pytest
 
 import simulator
 from pipeline.chat import EmbeddedServer
+from pipeline.chat.number_check import check_answer
 from pipeline.chat.result_forms import FORMS
 from pipeline.chat.result_text import LONGEST, compared, result_text
-from pipeline.verify import check_answer
 from simulator.fingerprint import FEATURE_NAMES
 from simulator.number_text import figure
 

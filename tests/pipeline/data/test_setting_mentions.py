@@ -16,9 +16,9 @@ from pipeline.data.kinds.numeric import NAMED, VARIED
 from pipeline.data.regions import PHASES, TRAIN
 from pipeline.data.samples import make
 from pipeline.data.source import InProcess
-from pipeline.data.told_of import strange_setting
 from pipeline.evaluate.contradictions import count
 from pipeline.evaluate.question import Question, grade
+from simulator.setting_mentions import strange_setting
 
 PARAMS = {"phase_type": "ising_symmetry_breaking", "system_size": 32, "depth": 4, "bias": 0.65, "seed": 20001}
 
