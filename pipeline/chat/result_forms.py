@@ -103,8 +103,8 @@ _SCORES = ("purity", "adjusted_rand_index", "normalized_mutual_information")
 def _discovery(result: Result) -> Form:
     numbers = {name: result[name] for name in ("num_samples", "num_clusters", *_SCORES)}
     clusters = "; ".join(
-        f"cluster {row['cluster']} holds {', '.join(f'{count} {phase}' for phase, count in row['phases'].items())}"
-        for row in result["cluster_label_stats"][:10]
+        f"cluster {index} holds {', '.join(f'{count} {phase}' for phase, count in counts.items())}"
+        for index, counts in enumerate(result["cluster_label_stats"][:10])
     )
     return Form(numbers, meaning(result), clusters, _SCORES)
 
