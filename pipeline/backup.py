@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import posixpath
 import sqlite3
+import stat
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
+from gzip import BadGzipFile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
+from pipeline.archive import FREE, MOST_MEMBERS, RATIO, Archive, Damaged
 from pipeline.errors import BadInput, LabError
-from pipeline.files import replacing, replacing_folder, require_space
-from simulator.events import Event, Progress, Result
+from pipeline.files import remove_leftovers, replacing, replacing_folder, require_space
+from pipeline.lab_tree import Tree
+from simulator.events import Event, Note, Progress, Result
+from simulator.private_files import opener, private_folder
 from simulator.sqlite import BUSY_SECONDS, in_words
 
 if TYPE_CHECKING:
     from pipeline.lab import Lab
 
-_MARK = "benlab.toml"
-_LEFT_OUT = {".console.lock", "lab.db-wal", "lab.db-shm"}
-_REGULAR = {_MARK, "lab.db"}
-_CHUNK = 1 << 20
+_MARK, _DATABASE = "benlab.toml", "lab.db"
+_NOT_RESTORED = (f"{_DATABASE}-wal", f"{_DATABASE}-shm", f"{_DATABASE}-journal")
+"""SQLite replays these into lab.db, and a journal may name any file of this machine to be deleted."""
+_EVERY = 20
 
 
 def backup(lab: Lab, file: Path, bases: bool = False, force: bool = False) -> Iterator[Event]:
-    """Writes the archive (.tar.gz); bases, which `pull` can fetch again, only where asked.
+    """Write the archive (.tar.gz); bases, which `pull` can fetch again, are included only if asked for.
 
-    Raises BadInput where the archive is there already (unless `force`), LabError where lab.db is damaged or held.
+    Links are followed and what they lead to is stored; a note says so, and what could not be stored. Raises BadInput
+    if the archive exists already (unless `force`), LabError if lab.db is damaged or held, or a file cannot be read.
     """
     target = file.expanduser().resolve()
     if target.is_relative_to(lab.root):
@@ -40,81 +44,125 @@ def backup(lab: Lab, file: Path, bases: bool = False, force: bool = False) -> It
         raise BadInput(f"{target} is a folder: name a file in it, as in {target / 'lab.tar.gz'}")
     if target.exists() and not force:
         raise BadInput(f"{target} is there already: name another file, or replace it with force=true")
-    paths = _files(lab, bases)
-    yield Progress("backup", 0, len(paths))
+    tree = Tree(lab, bases, target)
+    if len(tree.files) * 2 > MOST_MEMBERS:
+        raise BadInput(f"the lab holds {len(tree.files):,} files, above the most, {MOST_MEMBERS // 2:,}: remove some")
+    yield from map(Note, tree.notes())
     with tempfile.TemporaryDirectory() as folder, replacing(target) as temporary:
-        database = Path(folder) / "lab.db"
-        _copy_database(lab.database, database)
-        _check_database(lab.database, database)
-        with tarfile.open(temporary, "w:gz", compresslevel=3) as archive:
-            for number, path in enumerate(paths, 1):
-                name = path.relative_to(lab.root).as_posix()
-                source = database if path == lab.database else path
-                if source.exists():
-                    archive.add(source, name, recursive=False)
-                if number % 20 == 0:
-                    yield Progress("backup", number, len(paths))
+        copy = Path(folder) / _DATABASE
+        if _DATABASE in tree.files:
+            _copy_database(lab.database, copy)
+            _check_database(lab.database, copy)
+            tree.files[_DATABASE] = copy
+        yield from _write(temporary, tree.files, 3)
     size = target.stat().st_size
+    lines = [f"{len(tree.files)} files, {size / 1e6:.1f} MB: {target}", *tree.notes()]
     yield Result(
         {
             "file": str(target),
-            "files": len(paths),
+            "files": len(tree.files),
             "bytes": size,
-            "summary": f"{len(paths)} files, {size / 1e6:.1f} MB: {target}",
+            "followed": tree.followed,
+            "missing": tree.missing,
+            "summary": "\n".join(lines),
         }
     )
 
 
 def restore(file: Path, root: Path) -> Iterator[Event]:
-    """Unpacks an archive into a folder that is empty or missing. Raises BadInput or LabError."""
+    """Unpack an archive into a folder that is empty or missing. Raises BadInput or LabError.
+
+    The archive is read to its end before a file is written.
+    """
     source = file.expanduser()
     if root.exists() and any(path.name not in {".console.lock", _MARK} for path in root.iterdir()):
         raise BadInput(f"{root} is not empty: restore into a new folder, as in --lab ~/restored")
     try:
-        with gzip.open(source) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
-            members = archive.getmembers()
-            _check_members(source, members)
-            _check_end(source, stream)
-            require_space(root, sum(member.size for member in members), "the restore")
+        with open(source, "rb", opener=_no_waiting) as stream:
+            packed = os.fstat(stream.fileno()).st_size
+            count, size = _check(source, Archive(stream, packed))
+            require_space(root, size, "the restore")
+            remove_leftovers(root.parent, root.name)
+            stream.seek(0)
             with replacing_folder(root) as temporary:
-                for number, member in enumerate(members, 1):
-                    archive.extract(member, temporary, filter="data")
-                    if number % 20 == 0:
-                        yield Progress("restore", number, len(members))
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+                yield from _unpack(Archive(stream, packed), temporary, count)
+    except (Damaged, EOFError, zlib.error, BadGzipFile) as error:
         raise LabError(f"{source} cannot be unpacked ({error}): choose another backup") from error
     except OSError as error:
         raise LabError(
             f"{source} cannot be restored ({error.strerror or error}): check the file and the disk"
         ) from error
-    yield Result({"lab": str(root), "files": len(members), "summary": f"{len(members)} files restored into {root}"})
+    yield Result({"lab": str(root), "files": count, "summary": f"{count} files restored into {root}"})
 
 
-def _check_members(source: Path, members: list[tarfile.TarInfo]) -> None:
-    """Raises BadInput where no benlab.toml is in the archive, or one of the lab's own files is a link or a folder."""
-    if not any(member.name == _MARK for member in members):
+def _no_waiting(path: str, flags: int) -> int:
+    """Opens without waiting for the other end of a pipe. Raises OSError where it is no regular file."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, "it is not a regular file")
+    return descriptor
+
+
+def _check(source: Path, archive: Archive) -> tuple[int, int]:
+    """How many files the archive holds, and their bytes. Raises what reading it does, BadInput if it is no lab's."""
+    count, size, marked = 0, 0, False
+    for member in archive:
+        if member.folder and member.name in (_MARK, _DATABASE):
+            raise BadInput(f"{source} is no backup of a lab: its {member.name} is no regular file; choose another")
+        if member.name in _NOT_RESTORED:
+            raise BadInput(
+                f"{source} holds {member.name}, which SQLite would replay into lab.db: choose a backup that "
+                "`benlab backup` wrote"
+            )
+        marked = marked or member.name == _MARK
+        count, size = count + (not member.folder), size + member.size
+    if not marked:
         raise BadInput(f"{source} is no backup of a lab: it holds no {_MARK}")
-    for member in members:
-        if (name := posixpath.normpath(member.name)) in _REGULAR and not member.isreg():
-            raise BadInput(f"{source} is no backup of a lab: its {name} is no regular file; choose another backup")
+    return count, size
 
 
-def _check_end(source: Path, stream: gzip.GzipFile) -> None:
-    """Reads what follows the last member: zeros alone, then gzip's checksum, which only a read to the end compares."""
-    while chunk := stream.read(_CHUNK):
-        if chunk.count(0) != len(chunk):
-            raise LabError(f"{source} is damaged (more follows its last readable file): choose another backup")
+def _unpack(archive: Archive, folder: Path, count: int) -> Iterator[Event]:
+    """Writes the members under `folder`, which is new: nothing in it is a link, and nothing is written twice."""
+    done = 0
+    for member in archive:
+        path = folder / member.name
+        if member.folder:
+            private_folder(path)
+            continue
+        private_folder(path.parent)
+        with open(path, "xb", opener=opener) as file:
+            for chunk in archive.chunks():
+                file.write(chunk)
+        os.utime(path, (member.modified, member.modified))
+        done += 1
+        if done % _EVERY == 0:
+            yield Progress("restore", done, count)
 
 
-def _files(lab: Lab, bases: bool) -> list[Path]:
-    found = []
-    for folder, names, files in os.walk(lab.root):
-        here = Path(folder)
-        if not bases and here == lab.models:
-            names[:] = [name for name in names if name != "bases"]
-        names.sort()
-        found += [here / name for name in sorted(files) if name not in _LEFT_OUT and not name.endswith(".tmp")]
-    return [path for path in found if path.is_file() and not path.is_symlink()]
+def _write(temporary: Path, files: dict[str, Path], level: int) -> Iterator[Event]:
+    """Writes the archive; one that would unpack to more than `restore` takes is written again without compression."""
+    yield Progress("backup", 0, len(files))
+    with tarfile.open(temporary, "w:gz", compresslevel=level) as archive:
+        for number, (name, path) in enumerate(files.items(), 1):
+            try:
+                with open(path, "rb", opener=_no_waiting) as stream:
+                    archive.addfile(_entry(name, stream), stream)
+            except FileNotFoundError:  # a job has removed it since
+                continue
+            if number % _EVERY == 0:
+                yield Progress("backup", number, len(files))
+        unpacked = archive.offset
+    if level and unpacked > RATIO * temporary.stat().st_size + FREE // 2:
+        yield from _write(temporary, files, 0)
+
+
+def _entry(name: str, stream: IO[bytes]) -> tarfile.TarInfo:
+    """The header of a regular file; who owned it and with which rights is this machine's own business."""
+    found = os.fstat(stream.fileno())
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mtime, entry.mode = found.st_size, int(found.st_mtime), 0o600
+    return entry
 
 
 def _copy_database(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import LabError
+from simulator.private_files import FOLDER, private_folder, restrict, restrict_tree
 
 _CHUNK = 1 << 20
 
@@ -19,14 +20,16 @@ _CHUNK = 1 << 20
 def replacing(target: Path) -> Iterator[Path]:
     """Gives a temporary path in the target's folder; on success it is flushed and renamed to `target`.
 
+    Its owner alone may read it, under its final name too.
     On any error the temporary file is removed and `target` stays as it was.
     Raises LabError where the disk is full or the folder cannot be written.
     """
     temporary = _beside(target)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(target.parent)
         _refuse_device(target)
         yield temporary
+        restrict(temporary)
         _flush(temporary)
         temporary.replace(target)
         _flush(target.parent)
@@ -49,9 +52,10 @@ def replacing_folder(target: Path) -> Iterator[Path]:
     temporary = _beside(target)
     former = target.with_name(f".{target.name}.former")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
+        private_folder(target.parent)
+        temporary.mkdir(mode=FOLDER)
         yield temporary
+        restrict_tree(temporary)
         for file in temporary.rglob("*"):
             _flush(file)
         _flush(temporary)
