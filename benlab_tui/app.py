@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterable
@@ -134,4 +135,5 @@ if __name__ == "__main__":
 
     from pipeline.lab import Lab as _Lab
 
+    os.umask(0o077)
     sys.exit(run_console(_Lab.at(Path(sys.argv[1]))))

@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(f"benlab {__version__}\n")
         return 0
     _leave_current_folder()
+    os.umask(0o077)  # what this process and its children write is its owner's alone
     try:
         options = read_options(words)
     except Usage as error:

@@ -21,6 +21,7 @@ from pipeline.lab import Lab, find_lab
 from pipeline.stages import stage
 from simulator.errors import BadParameter, SimulatorError, UnknownName
 from simulator.events import Event, Failed, Result, to_line
+from simulator.private_files import UMASK
 
 
 def run_stage(lab: Lab, name: str, params: dict[str, object]) -> Iterator[Event]:
@@ -63,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--lab", default=None)
     parser.add_argument("--params", default="{}")
     options = parser.parse_args(arguments)
+    os.umask(UMASK)
     events = _Events()
     signal.signal(signal.SIGTERM, _cancel)
     signal.signal(signal.SIGINT, _cancel)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import BadInput, LabError
+from simulator.private_files import opener, private_folder
 
 
 @contextmanager
@@ -18,8 +19,9 @@ def only_one(lock: Path, busy: str) -> Iterator[int]:
     import fcntl
 
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("a")  # not "w": whatever lies there stays as it is
+        private_folder(lock.parent)
+        # Not "w": whatever lies there stays as it is.
+        file = open(lock, "a", opener=opener)  # noqa: SIM115
     except OSError as error:
         raise LabError(f"{lock.parent} cannot be written ({error.strerror or error}): choose another place") from error
     with file:

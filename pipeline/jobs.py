@@ -23,6 +23,7 @@ from pipeline.errors import LabError
 from pipeline.files import write_text_atomic
 from pipeline.lab import Lab
 from simulator.events import Event, Failed, Result, from_line
+from simulator.private_files import opener
 from simulator.python_child import command, environment
 
 SECRETS = "BENLAB_SECRET_PARAMS"
@@ -94,7 +95,10 @@ def start(lab: Lab, kind: str, params: Mapping[str, Any]) -> Job:
     argv = command("pipeline", kind, "--lab", str(lab.root), "--params", json.dumps(shown))
     more = {"BENLAB_RUN_DIR": str(folder), "PYTHONUNBUFFERED": "1", SECRETS: json.dumps(secret)}
     try:
-        with (folder / "events.jsonl").open("wb") as events, (folder / "job.log").open("wb") as log:
+        with (
+            open(folder / "events.jsonl", "wb", opener=opener) as events,
+            open(folder / "job.log", "wb", opener=opener) as log,
+        ):
             child = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,

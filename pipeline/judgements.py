@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import LabError
 from simulator.errors import NotebookError
+from simulator.private_files import opener, private_folder
 from simulator.sqlite import in_words, migrate, open_database
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ def prefer(lab: Lab, prompt: str, chosen: str, rejected: str, models: tuple[str,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
+        private_folder(path.parent)
+        with open(path, "a", encoding="utf-8", opener=opener) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
             file.flush()

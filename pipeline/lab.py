@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 import tomllib
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import LabError
 from pipeline.files import write_text_atomic
+from simulator.private_files import FOLDER, UMASK, private_folder, restrict, restrict_tree
 
 if TYPE_CHECKING:
     from simulator.notebook import Notebook
@@ -28,6 +30,10 @@ _CONFIG = """# Ben Lab: settings of this lab folder. Every key is optional.
 """
 
 
+_FILES = ("benlab.toml", "lab.db", "lab.db-wal", "lab.db-shm", "lab.db-claims", "Modelfile", "ben-lab-adapter.gguf")
+_FOLDERS = ("data", "ben-lab-lora", "models", "runs", "reports", "chats")
+
+
 class Lab:
     """One lab folder. Properties name its files; none of them is made before it is needed."""
 
@@ -39,7 +45,8 @@ class Lab:
         """The lab at `root`, its folder and benlab.toml made where they are missing. Raises LabError."""
         try:
             lab = cls(root)
-            lab.root.mkdir(parents=True, exist_ok=True)
+            private_folder(lab.root)
+            _keep_private(lab.root)
             if not lab.config_path.exists():
                 write_text_atomic(lab.config_path, _CONFIG)
         except (OSError, RuntimeError, ValueError) as error:
@@ -116,7 +123,8 @@ class Lab:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         folder = self.runs / f"{stamp}-{kind}-{os.urandom(2).hex()}"
         try:
-            folder.mkdir(parents=True)
+            private_folder(self.runs)
+            folder.mkdir(mode=FOLDER)
         except OSError as error:
             raise LabError(
                 f"{folder} cannot be made ({error.strerror or error}): choose another lab with --lab DIR"
@@ -129,6 +137,25 @@ class Lab:
             return str(path.resolve().relative_to(self.root))
         except ValueError:
             return str(path)
+
+
+def _keep_private(root: Path) -> None:
+    """Take the rights of group and others off a lab: all of it once, and then its root keeps others out.
+
+    A folder that is more than a lab (the home folder, /tmp) keeps its own rights; the lab's parts in it do not.
+    """
+    found = root.stat()
+    if found.st_uid != os.geteuid():
+        return
+    home = Path.home()
+    if home == root or root in home.parents or found.st_mode & stat.S_ISVTX:
+        for name in (*_FILES, *_FOLDERS):
+            restrict_tree(root / name)
+    elif found.st_mode & UMASK:
+        restrict_tree(root)
+    else:
+        for name in _FILES:
+            restrict(root / name)
 
 
 def find_lab(option: str | None = None) -> Lab:
@@ -156,6 +183,6 @@ def current_run(lab: Lab, kind: str) -> Path:
     """The folder that the parent gave this job ($BENLAB_RUN_DIR), or a new one."""
     if given := os.environ.get("BENLAB_RUN_DIR"):
         folder = Path(given)
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         return folder
     return lab.new_run(kind)

@@ -17,6 +17,7 @@ from simulator.catalogue import EXPERIMENTS
 from simulator.errors import BadParameter, SimulatorError, UnknownName
 from simulator.events import Event, Failed, to_line
 from simulator.notebook import Notebook
+from simulator.private_files import UMASK
 from simulator.runner import run
 
 
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lab", type=Path, default=None, help="lab folder whose lab.db keeps the results")
     parser.add_argument("--params", default="{}", help="parameters as one JSON object")
     options = parser.parse_args(arguments)
+    os.umask(UMASK)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         params = _parameters(options.params)

@@ -22,6 +22,7 @@ from simulator.errors import BadParameter
 from simulator.events import Event, Progress
 from simulator.fingerprint import FEATURE_NAMES, PHYSICS_VERSION
 from simulator.params import PHASES
+from simulator.private_files import opener, private_folder
 
 Floats = NDArray[np.float64]
 
@@ -59,7 +60,7 @@ class PhaseDetector:
 
     def save(self, path: Path) -> None:
         """Writes JSON through a temporary name: a kill leaves the old file or the new one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         values = {
             "kind": "phase-detector",
             "physics_version": PHYSICS_VERSION,
@@ -74,7 +75,7 @@ class PhaseDetector:
         }
         draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with draft.open("w", encoding="utf-8") as file:
+            with open(draft, "w", encoding="utf-8", opener=opener) as file:
                 json.dump(values, file, allow_nan=False, indent=1)
                 file.flush()
                 os.fsync(file.fileno())

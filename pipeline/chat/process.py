@@ -12,6 +12,7 @@ from queue import Empty, Queue
 from typing import IO, Any
 
 from pipeline.errors import ChatError
+from simulator.private_files import opener, private_folder
 from simulator.python_child import command, environment
 
 _START_SECONDS = 300.0
@@ -94,8 +95,8 @@ class EngineProcess:
     def _log_stream(self) -> IO[bytes]:
         if self._log is None:
             return tempfile.TemporaryFile()
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        return self._log.open("wb")
+        private_folder(self._log.parent)
+        return open(self._log, "wb", opener=opener)
 
 
 def _read_line(stream: IO[str], answers: Queue[str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.files import remove_leftovers
 from pipeline.install.ollama import MERGED
 from pipeline.install.registry import Registry
+from simulator.private_files import opener, private_folder
 
 if TYPE_CHECKING:
     from pipeline.lab import Lab
@@ -25,8 +26,8 @@ def only_install(lab: Lab) -> Iterator[Callable[[], None] | None]:
     """
     import fcntl
 
-    lab.models.mkdir(parents=True, exist_ok=True)
-    with (lab.models / ".install.lock").open("w") as lock:
+    private_folder(lab.models)
+    with open(lab.models / ".install.lock", "w", opener=opener) as lock:
 
         def try_it() -> bool:
             try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InstallError
 from pipeline.files import recover_folder, write_text_atomic
+from simulator.private_files import opener, private_folder
 
 if TYPE_CHECKING:
     from pipeline.lab import Lab
@@ -143,8 +144,8 @@ class Registry:
         """Two processes that change the file at once take turns; the kernel frees the lock of one that dies."""
         import fcntl
 
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
+        private_folder(self.folder)
+        with open(self.folder / ".lock", "w", opener=opener) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

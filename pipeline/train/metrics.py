@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.errors import MissingExtra
 from pipeline.files import write_text_atomic
 from simulator.extras import install_line
+from simulator.private_files import opener
 
 
 class MetricsLog:
@@ -18,7 +19,7 @@ class MetricsLog:
     def __init__(self, run: Path, resumed_at: int, tensorboard: bool) -> None:
         self._path = run / "metrics.jsonl"
         self._drop_after(resumed_at)
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = open(self._path, "a", encoding="utf-8", opener=opener)  # noqa: SIM115
         self._board = _board(run / "tensorboard") if tensorboard else None
 
     def write(self, step: int, values: dict[str, float]) -> None:

@@ -21,6 +21,7 @@ from pipeline.train.control import Control
 from pipeline.train.params import TrainParams
 from simulator.errors import SimulatorError
 from simulator.events import Event, Failed, to_line
+from simulator.private_files import UMASK
 from simulator.python_child import command, environment
 
 _PR_SET_PDEATHSIG = 1
@@ -35,6 +36,7 @@ def main() -> int:
     parser.add_argument("--params", required=True)
     parser.add_argument("--micro", type=int, default=0, help="the largest micro-batch")
     options = parser.parse_args()
+    os.umask(UMASK)
     params = TrainParams.model_validate(json.loads(options.params))
     if params.threads:
         os.environ["OMP_NUM_THREADS"] = str(params.threads)
