@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from simulator import features
-from simulator.engines.circuit import RANDOM_PHASE, TIME_STEP, has_sectors
-from simulator.engines.observables import Floats, Observables, from_rows
+from simulator.engines.circuit import RANDOM_PHASE, TIME_STEP
+from simulator.engines.observables import Observables, from_rows
 from simulator.errors import BadParameter
 from simulator.fingerprint import FEATURE_NAMES, PHYSICS_VERSION
 from simulator.params import DEFAULT_BIAS, PHASES, SEED_LIMIT, RunPhase
@@ -91,19 +91,16 @@ def observe(
 
 
 def _read(runs: Sequence[Run], members: Sequence[tuple[int, Observables]], found: list[Measured | None]) -> None:
-    rows, biases = [], []
-    for index, row in members:
+    whole = from_rows([row for _, row in members])
+    values = features.mixture(whole, [runs[index].bias for index, _ in members])
+    for row, (index, _) in enumerate(members):
         run = runs[index]
         if run.shots:
-            sectors = has_sectors(run.phase)
-            row = features.with_shot_noise(row, run.bias, run.shots, _noise_key(run), sectors=sectors)
-        rows.append(row)
-        biases.append(1.0 if run.shots else run.bias)
-    whole = from_rows(rows)
-    table: Floats = features.feature_table(whole, biases)
+            values[row] = features.with_shot_noise(values[row], run.shots, _noise_key(run))
+    table = features.feature_table(whole, values)
     layers = features.rounded(whole.layer_entropy).tolist()
-    for (index, _), values, entropies in zip(members, table.tolist(), layers, strict=True):
-        found[index] = Measured(values, entropies)
+    for (index, _), numbers, entropies in zip(members, table.tolist(), layers, strict=True):
+        found[index] = Measured(numbers, entropies)
 
 
 def _noise_key(run: Run) -> list[int]:

@@ -31,16 +31,16 @@ FEATURE_SCALES: dict[str, float] = {
     "entropy_slope": 0.257645014,
     "entropy_per_site": 0.169636978,
     "entropy_flatness": 0.258461226,
-    "magnetization": 0.390143475,
-    "transverse": 0.364461345,
-    "zz_nearest": 0.366844878,
+    "magnetization": 0.39047421,
+    "transverse": 0.364151989,
+    "zz_nearest": 0.366796653,
     "zz_long": 0.359842021,
-    "correlation_range": 6.834059324,
+    "correlation_range": 6.829822229,
     "string_order": 0.298206748,
     "operator_spread": 0.208915795,
 }
 
-PHYSICS_VERSION = "b28584fa"
+PHYSICS_VERSION = "2-f0ac63ec"
 
 
 def distance(first: Sequence[float], second: Sequence[float]) -> float:

@@ -22,6 +22,8 @@ SIZES = (8, 16, 32, 64)
 DEPTHS = (2, 4, 8, 16, 32)
 SEEDS = range(10)
 LEAST = 0.01
+EDITION = 2
+"""Counts changes of the physics that a person is told about: 2 since the mixture of pseudorandom is exact."""
 
 
 def measured_scales() -> dict[str, float]:
@@ -49,8 +51,8 @@ def cliffords_digest() -> str:
 
 
 def physics_version() -> str:
-    """Eight hex digits over draws, Cliffords, features and scales."""
-    return _hash([draws_digest(), cliffords_digest(), FEATURE_UNITS, FEATURE_SCALES])[:8]
+    """The edition, and eight hex digits over draws, Cliffords, features and scales."""
+    return f"{EDITION}-{_hash([EDITION, draws_digest(), cliffords_digest(), FEATURE_UNITS, FEATURE_SCALES])[:8]}"
 
 
 def _hash(value: object) -> str:

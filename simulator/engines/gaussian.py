@@ -13,7 +13,7 @@ import numpy as np
 from simulator.engines import cuts, majorana, pfaffian
 from simulator.engines.circuit import TIME_STEP, Floats, couplings
 from simulator.engines.memory import keep_freed
-from simulator.engines.observables import Observables, anchors, middle
+from simulator.engines.observables import Observables, anchors, layout, middle
 
 _CHUNK_BYTES = 2**22
 
@@ -98,27 +98,43 @@ def _measure(
     by_cut = np.insert(
         cuts.profile(frame, support, [2 * (cut + extra) for cut in others], gamma), middle(size) - 1, central[0], axis=1
     )
-    a, b = anchors(size)
-    segment = gamma[:, first + 2 * a + 1 : -1, first + 2 * a + 1 : -1]
-    if extra:
-        up = pfaffian.leading_pfaffians(gamma[:, 1:-1, 1:-1])
-        far = np.abs(pfaffian.leading_pfaffians(segment))
-    else:
-        up = np.zeros((len(frame), size))
-        far = _far_correlations(segment, _reach(phase, a, layers.shape[1]))
-    odd, even = np.arange(2 * a + 1, 2 * b - 2, 2), np.arange(2 * a + 4, 2 * b + 1, 2)
-    members = first + np.sort(np.concatenate([odd, even]))
+    up, down = _expectations(phase, size, gamma, layers.shape[1])
     return Observables(
         layer_entropy=layers,
         cut_entropy=by_cut,
         middle_renyi=central[1],
-        up_z=np.clip(up, -1.0, 1.0),
-        x=np.diagonal(gamma[:, first::2, first + 1 :: 2], axis1=1, axis2=2),
-        zz=np.diagonal(gamma[:, first + 1 : -1 : 2, first + 2 :: 2], axis1=1, axis2=2),
-        far_zz=np.clip(far, 0.0, 1.0),
-        string=np.clip(pfaffian.magnitude(gamma[:, members[:, None], members]), 0.0, 1.0),
+        up=up,
+        down=down,
         spread=_spread(spins[:, :, first:]),
     )
+
+
+def _expectations(phase: str, size: int, gamma: Floats, depth: int) -> tuple[Floats, Floats]:
+    """The expectation values in the up and in the down sector, (batch, values) each.
+
+    The circuit commutes with the flip of all spins, so that the sectors differ in the sign of <Z_i> alone.
+    """
+    extra = majorana.ancillas(phase)
+    first = 2 * extra
+    a, b = anchors(size)
+    segment = gamma[:, first + 2 * a + 1 : -1, first + 2 * a + 1 : -1]
+    if extra:
+        z = pfaffian.leading_pfaffians(gamma[:, 1:-1, 1:-1])
+        far = pfaffian.leading_pfaffians(segment)
+    else:
+        z = np.zeros((len(gamma), size))
+        far = _far_correlations(segment, _reach(phase, a, depth))
+    odd, even = np.arange(2 * a + 1, 2 * b - 2, 2), np.arange(2 * a + 4, 2 * b + 1, 2)
+    members = first + np.sort(np.concatenate([odd, even]))
+    x = np.diagonal(gamma[:, first::2, first + 1 :: 2], axis1=1, axis2=2)
+    zz = np.diagonal(gamma[:, first + 1 : -1 : 2, first + 2 :: 2], axis1=1, axis2=2)
+    string = pfaffian.magnitude(gamma[:, members[:, None], members])
+    up = np.clip(np.concatenate([z, x, zz, far, string[:, None]], axis=1), -1.0, 1.0)
+    if not extra:
+        return up, up
+    down = up.copy()
+    down[:, layout(size).z] *= -1.0
+    return up, down
 
 
 def _reach(phase: str, first: int, depth: int) -> int | None:

@@ -2,13 +2,15 @@
 
 The start is (|0>|0...0> + |1>|1...1>)/sqrt(2), the ancilla on site 0 of every string.
 Entropies come from the generators' rank (Fattal et al., quant-ph/0406168); expectation
-values from the observables carried back to the start (Heisenberg picture), where a
-string has the value +-1 if it is made of an even number of Z and 0 otherwise.
+values from the observables carried back to the start (Heisenberg picture), where a string
+of w times Z has the same value +-1 in both sectors if w is even and opposite ones if w is odd; any
+other string has the value 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,55 +95,43 @@ def _measure(size: int, codes: Codes, gates: Gates, layers: NDArray[np.float64])
     ranks = gf2.prefix_ranks(as_bits(codes))
     sites_left = np.arange(2, size + 1)
     cuts = (ranks[:, 2 * sites_left - 1] - sites_left).astype(np.float64)
-    strings, parts = _observables(size)
-    images = np.repeat(strings[None], len(codes), axis=0)
+    images = np.repeat(_observables(size)[None], len(codes), axis=0)
     signs = np.zeros(images.shape[:2], dtype=bool)
     table = clifford.backward_table()
     for layer in range(len(gates) - 1, -1, -1):
-        clifford.apply_gates(images, signs, gates[layer], 1 + layer % 2, table)
-    values = _start_values(images, signs)
-    flipped = images[:, parts["spread"], 1:] != 0
+        clifford.apply_gates(images, signs, gates[layer], layer % 2, table)
+    up, down = _sector_values(images[:, :-1], signs[:, :-1])
     return Observables(
         layer_entropy=layers,
         cut_entropy=cuts,
         middle_renyi=cuts[:, middle(size) - 1],
-        up_z=values[:, parts["up_z"]],
-        x=values[:, parts["x"]],
-        zz=values[:, parts["zz"]],
-        far_zz=np.abs(values[:, parts["far_zz"]]),
-        string=np.abs(values[:, parts["string"]])[:, 0],
-        spread=flipped.mean(axis=2)[:, 0],
+        up=up,
+        down=down,
+        spread=np.count_nonzero(images[:, -1], axis=1) / size,
     )
 
 
-def _start_values(images: Codes, signs: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """<P> in the start, (batch, rows): no observable has X on the ancilla, so only even Z strings remain."""
-    diagonal = ~np.any(images & X_CODE, axis=2)
-    even = np.count_nonzero(images, axis=2) % 2 == 0
-    return np.where(diagonal & even, np.where(signs, -1.0, 1.0), 0.0)
+def _sector_values(images: Codes, signs: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """<P> in the starts |0..0> and |1..1>, (batch, rows) each: only strings of Z have a value there."""
+    odd = np.count_nonzero(images, axis=2) % 2 == 1
+    up = np.where(signs, -1.0, 1.0)
+    up[np.any(images & X_CODE, axis=2)] = 0.0
+    return up, np.where(odd, -up, up)
 
 
-def _observables(size: int) -> tuple[Codes, dict[str, slice]]:
-    """The Pauli strings to carry back, (rows, n+1) codes, and where each kind stands."""
+@lru_cache(maxsize=64)
+def _observables(size: int) -> Codes:
+    """The Pauli strings to carry back, (values + 1, n) codes: those of `layout`, and last the one whose spread counts."""
     a, b = anchors(size)
-    rows: list[Codes] = []
-    parts: dict[str, slice] = {}
-
-    def add(name: str, strings: list[dict[int, int]]) -> None:
-        parts[name] = slice(len(rows), len(rows) + len(strings))
-        for string in strings:
-            row = np.zeros(size + 1, dtype=np.uint8)
-            for site, code in string.items():
-                row[site + 1] ^= code
-            rows.append(row)
-
-    add("up_z", [{-1: Z_CODE, site: Z_CODE} for site in range(size)])
-    add("x", [{site: X_CODE} for site in range(size)])
-    add("zz", [{site: Z_CODE, site + 1: Z_CODE} for site in range(size - 1)])
-    add("far_zz", [{a: Z_CODE, site: Z_CODE} for site in range(a + 1, size)])
-    add("string", [_string(a, b)])
-    add("spread", [{middle(size): X_CODE}])
-    return np.array(rows), parts
+    strings: list[dict[int, int]] = [{site: Z_CODE} for site in range(size)]
+    strings += [{site: X_CODE} for site in range(size)]
+    strings += [{site: Z_CODE, site + 1: Z_CODE} for site in range(size - 1)]
+    strings += [{a: Z_CODE, site: Z_CODE} for site in range(a + 1, size)]
+    strings += [_string(a, b), {middle(size): X_CODE}]
+    codes = np.zeros((len(strings), size), dtype=np.uint8)
+    for row, string in enumerate(strings):
+        codes[row, list(string)] = list(string.values())
+    return codes
 
 
 def _string(a: int, b: int) -> dict[int, int]:

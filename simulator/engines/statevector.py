@@ -160,32 +160,38 @@ def observe(
     entropies = []
     for state in states(phase, size, depth, seed, step):
         entropies.append(entropy_bits(schmidt_weights(state, middle(size) + extra)))
-    a, b = anchors(size)
-    up = [expectation({0: "Z", site + 1: "Z"}, state) if extra else 0.0 for site in range(size)]
     weights = [schmidt_weights(state, cut + extra) for cut in range(1, size)]
-
-    def pair(left: int, right: int) -> float:
-        return expectation({left + extra: "Z", right + extra: "Z"}, state)
-
+    # The ancilla tells the sectors apart: its two slices are their states, each at half the weight.
+    sectors = [np.sqrt(2.0) * state[0], np.sqrt(2.0) * state[1]] if extra else [state, state]
+    up, down = (np.array([_expectations(size, sector)]) for sector in sectors)
     return Observables(
         layer_entropy=np.array([entropies[1:]]),
         cut_entropy=np.array([[entropy_bits(one) for one in weights]]),
         middle_renyi=np.array([-np.log2(np.sum(weights[middle(size) - 1] ** 2))]),
-        up_z=np.array([up]),
-        x=np.array([[expectation({site + extra: "X"}, state) for site in range(size)]]),
-        zz=np.array([[pair(site, site + 1) for site in range(size - 1)]]),
-        far_zz=np.array([[abs(pair(a, site)) for site in range(a + 1, size)]]),
-        string=np.array([_string(state, a, b, extra)]),
+        up=up,
+        down=down,
         spread=np.array([operator_spread(phase, size, depth, seed, step) if operator else np.nan]),
     )
 
 
-def _string(state: State, a: int, b: int, extra: int) -> float:
-    """abs <prod Z_{i-1} X_i Z_{i+1}>, factor by factor."""
+def _expectations(size: int, state: State) -> list[float]:
+    """The expectation values of one state of the chain, in the order of `layout`."""
+    a, b = anchors(size)
+    pairs = [(site, site + 1) for site in range(size - 1)] + [(a, site) for site in range(a + 1, size)]
+    return [
+        *(expectation({site: "Z"}, state) for site in range(size)),
+        *(expectation({site: "X"}, state) for site in range(size)),
+        *(expectation({left: "Z", right: "Z"}, state) for left, right in pairs),
+        _string(state, a, b),
+    ]
+
+
+def _string(state: State, a: int, b: int) -> float:
+    """<prod Z_{i-1} X_i Z_{i+1}>, factor by factor; the factors commute, so that it is real."""
     result = state
-    for centre in range(a + 1 + extra, b + extra):
+    for centre in range(a + 1, b):
         result = apply_string({centre - 1: "Z", centre: "X", centre + 1: "Z"}, result)
-    return abs(complex(np.vdot(state, result)))
+    return float(np.vdot(state, result).real)
 
 
 def operator_spread(phase: str, size: int, depth: int, seed: int, step: float = TIME_STEP) -> float:
@@ -193,12 +199,13 @@ def operator_spread(phase: str, size: int, depth: int, seed: int, step: float = 
 
     The weight that does not act on site i is |Tr_i O|**2 / 2 over |O|**2.
     """
-    operator = np.eye(2**size, dtype=complex).reshape((2,) * (2 * size))
-    operator = apply(PAULIS["X"], (middle(size),), operator)
-    for gates in reversed(gates_of_layer(phase, size, depth, seed, step)):
-        for gate, sites in reversed(gates):
-            operator = apply(gate.conj().T, sites, operator)
-            operator = apply(gate.T, [site + size for site in sites], operator)
+    unitary = np.eye(2**size, dtype=complex).reshape((2,) * size + (2**size,))
+    for gates in gates_of_layer(phase, size, depth, seed, step):
+        for gate, sites in gates:
+            unitary = apply(gate, sites, unitary)
+    flipped = apply(PAULIS["X"], (middle(size),), unitary)
+    square = (2**size, 2**size)
+    operator = (unitary.reshape(square).conj().T @ flipped.reshape(square)).reshape((2,) * (2 * size))
     norm = np.linalg.norm(operator) ** 2
     missed = [
         np.linalg.norm(np.trace(operator, axis1=site, axis2=site + size)) ** 2 / (2.0 * norm) for site in range(size)

@@ -236,7 +236,7 @@ def test_noise_is_a_runs_own() -> None:
     """Runs at one seed share no shot noise, and no exact number shows through it."""
     base = Run("ising_symmetry_breaking", 8, 4, 1, 0.5, 100)
     assert measure_runs([base])[0].named["magnetization"] != 0.0
-    assert measure_runs([replace(base, phase="spt_cluster")])[0].named["magnetization"] == 0.0
+    assert measure_runs([replace(base, phase="spt_cluster")])[0].named["magnetization"] != 0.0
     noise = []
     for depth in (4, 5):
         noisy = measure_runs([replace(base, depth=depth, seed=seed) for seed in range(150)])

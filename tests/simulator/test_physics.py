@@ -8,6 +8,7 @@ import pytest
 import simulator
 from simulator.batch import Run, measure_runs, observe
 from simulator.engines import gaussian
+from simulator.engines.observables import layout
 from simulator.fingerprint import FEATURE_NAMES, FEATURE_SCALES
 from simulator.params import PHASES
 
@@ -15,10 +16,11 @@ from simulator.params import PHASES
 @pytest.mark.parametrize("size", [8, 9, 32])
 def test_cluster_state_before_the_first_layer(size: int) -> None:
     [[start]] = observe("spt_cluster", size, [(0, [0])])
-    assert start.string[0] == pytest.approx(1.0, abs=1e-12)
+    part = layout(size)
+    assert start.up[0, part.string][0] == pytest.approx(1.0, abs=1e-12)
     assert start.cut_entropy[0, size // 2 - 1] == pytest.approx(2.0, abs=1e-12)
-    assert np.abs(start.x).max() < 1e-12
-    assert np.abs(start.zz).max() < 1e-12
+    assert np.abs(start.up[:, part.x]).max() < 1e-12
+    assert np.abs(start.up[:, part.zz]).max() < 1e-12
 
 
 def test_ising_order_survives_and_the_paramagnet_has_none() -> None:
@@ -37,8 +39,9 @@ def test_ising_start_carries_one_bit_for_the_broken_symmetry() -> None:
     for phase in ("ising_symmetry_breaking", "pseudorandom"):
         [[start]] = observe(phase, 10, [(4, [0])])
         np.testing.assert_allclose(start.cut_entropy, 1.0, atol=1e-12)
-        np.testing.assert_allclose(start.up_z, 1.0, atol=1e-12)
-        np.testing.assert_allclose(start.zz, 1.0, atol=1e-12)
+        for sector, sign in ((start.up, 1.0), (start.down, -1.0)):
+            np.testing.assert_allclose(sector[:, layout(10).z], sign, atol=1e-12)
+            np.testing.assert_allclose(sector[:, layout(10).zz], 1.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("bias", [0.0, 0.3, 0.5, 0.65, 1.0])

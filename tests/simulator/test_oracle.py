@@ -1,0 +1,99 @@
+"""Every engine agrees with density matrices that share no code with it, to the last stored digit."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+import simulator
+from simulator.batch import Run, measure_runs
+from simulator.engines import gaussian, stabilizer, statevector
+from simulator.features import feature_table, mixture
+from simulator.fingerprint import FEATURE_NAMES, FEATURE_SCALES
+from simulator.params import PHASES
+from tests.simulator import oracle
+
+DEPTHS = (1, 2, 3, 7, 32)
+BIASES = (0.0, 0.3, 0.5, 1.0)
+SIZES = (4, 5, 6, 7, 8)
+TOLERANCE = 1e-9
+"""Between a stored number, rounded to nine decimals, and the oracle's, which is not."""
+
+
+@cache
+def circuit(phase: str, size: int, seed: int = 0) -> oracle.Circuit:
+    return oracle.Circuit(phase, size, DEPTHS, seed)
+
+
+def vector(features: dict[str, float]) -> list[float]:
+    return [features[name] for name in FEATURE_NAMES]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_fast_engines_agree_with_the_oracle(phase: str, size: int) -> None:
+    for depth in DEPTHS:
+        measured = measure_runs([Run(phase, size, depth, 0, bias) for bias in BIASES])
+        for bias, found in zip(BIASES, measured, strict=True):
+            expected = vector(circuit(phase, size).features(depth, bias))
+            np.testing.assert_allclose(found.features, expected, rtol=0, atol=TOLERANCE, err_msg=f"{depth} {bias}")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_state_vector_agrees_with_the_oracle(phase: str, size: int) -> None:
+    for depth in DEPTHS:
+        dense = statevector.observe(phase, size, depth, 0)
+        for bias in BIASES:
+            [found] = feature_table(dense, mixture(dense, [bias]))
+            expected = vector(circuit(phase, size).features(depth, bias))
+            np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE, err_msg=f"{depth} {bias}")
+
+
+@pytest.mark.parametrize("seed", [1, 2, 2**32 - 1])
+@pytest.mark.parametrize("phase", PHASES)
+def test_other_seeds_agree_with_the_oracle(phase: str, seed: int) -> None:
+    for size in (5, 6):
+        for depth in (1, 3, 7):
+            [found] = measure_runs([Run(phase, size, depth, seed, 0.8)])
+            expected = vector(circuit(phase, size, seed).features(depth, 0.8))
+            np.testing.assert_allclose(found.features, expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("bias", BIASES)
+@pytest.mark.parametrize("phase", PHASES)
+def test_tri_agrees_with_the_oracle(phase: str, bias: float) -> None:
+    scales = np.array([FEATURE_SCALES[name] for name in FEATURE_NAMES])
+    for size in SIZES:
+        for depth in DEPTHS:
+            both = [np.round(vector(circuit(phase, size).features(depth, one)), 9) for one in (bias, 1 - bias)]
+            expected = np.linalg.norm((both[0] - both[1]) / scales)
+            found = simulator.run_now("tri", phase_type=phase, system_size=size, depth=depth, bias=bias)
+            assert abs(found["TRI"] - expected) < TOLERANCE
+
+
+@pytest.mark.parametrize("delta", [0.0, 0.05, 0.5])
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_echo_agrees_with_the_oracle(phase: str, delta: float) -> None:
+    for size, depth, seed in [(4, 1, 0), (5, 2, 1), (6, 3, 2), (7, 7, 3), (8, 3, 4)]:
+        expected = oracle.echo(phase, size, depth, seed, delta)
+        dense = statevector.echo(phase, size, depth, seed, delta)
+        if phase == "pseudorandom":
+            fast = 2.0 ** stabilizer.echo(size, depth, seed, delta)
+        else:
+            fast = float(2.0 ** gaussian.echo(phase, size, depth, [seed], delta)[0])
+        assert abs(fast - expected) < TOLERANCE and abs(dense - expected) < TOLERANCE
+
+
+def test_a_mixture_that_the_flip_does_not_commute_with() -> None:
+    """Random Cliffords do not commute with the flip of all spins: odd and even observables both depend on the bias."""
+    run = simulator.run_now("run_phase", phase_type="pseudorandom", system_size=4, depth=1, bias=1.0)
+    assert run["features"]["magnetization"] == -0.75
+    levels = [
+        simulator.run_now("tri", phase_type="pseudorandom", system_size=8, depth=1, bias=1.0, seed=seed)
+        for seed in range(20)
+    ]
+    carried = {name for one in levels for name, part in one["contributions"].items() if part > 0}
+    assert {"magnetization", "transverse", "zz_nearest"} <= carried
