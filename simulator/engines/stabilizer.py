@@ -121,7 +121,7 @@ def _sector_values(images: Codes, signs: NDArray[np.bool_]) -> tuple[NDArray[np.
 
 @lru_cache(maxsize=64)
 def _observables(size: int) -> Codes:
-    """The Pauli strings to carry back, (values + 1, n) codes: those of `layout`, and last the one whose spread counts."""
+    """The Pauli strings to carry back, (values + 1, n) codes: those of `layout`, then the one whose spread counts."""
     a, b = anchors(size)
     strings: list[dict[int, int]] = [{site: Z_CODE} for site in range(size)]
     strings += [{site: X_CODE} for site in range(size)]
