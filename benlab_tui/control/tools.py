@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import simulator
+from pipeline.chat.tool_text import refusal_text, result_text
 from pipeline.errors import PipelineError
 from simulator.errors import SimulatorError
 from simulator.events import Failed, Result
@@ -24,7 +24,6 @@ SECONDS = 10.0
 
 ROUNDS = 4
 ASKED_FIRST = {"sweep", "scientist"}
-_LONGEST_LIST = 16
 
 
 @cache
@@ -92,9 +91,9 @@ class ToolTurn:
             self._refusals += 1
             self.spent = self.spent or self._refusals > 1
             await self._screen.note(f"the call of {call.name[:60]} was refused: {error}")
-            return json.dumps({"error": str(error)})
+            return refusal_text(str(error))
         await self._screen.show_experiment(result)
-        return json.dumps(brief(result))
+        return result_text(result)
 
     async def _run(self, name: str, params: BaseModel) -> dict[str, Any]:
         """The result within what is left of the turn's seconds; what was asked about first has no limit."""
@@ -133,13 +132,3 @@ class ToolTurn:
         if isinstance(last, Result):
             return last.value
         raise Refused(last.error if isinstance(last, Failed) else f"{name} ended without a result")
-
-
-def brief(result: dict[str, Any]) -> dict[str, Any]:
-    """The result as the model reads it: long lists are left out, so that it fits a small context."""
-    return {
-        key: value
-        for key, value in result.items()
-        if key not in ("params", "feature_vector", "points")
-        and not (isinstance(value, list) and len(value) > _LONGEST_LIST)
-    }

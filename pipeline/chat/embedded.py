@@ -15,7 +15,8 @@ from typing import Any
 from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall
 from pipeline.chat.http import READ_SECONDS, broken, error_text, sse, tls_for
 from pipeline.chat.server import EmbeddedServer
-from pipeline.chat.tools import ToolReader, in_words, with_tools_in_words
+from pipeline.chat.tool_text import as_turns, with_system_text
+from pipeline.chat.tools import ToolReader, describe
 from pipeline.errors import ChatError
 
 _DEFAULT_MAX_TOKENS = 1024
@@ -129,11 +130,11 @@ class EmbeddedEngine:
     def _render(self, messages: list[Message], tools: Sequence[dict[str, Any]] | None) -> str:
         # The tuned model has learned TOOL lines; a description would take its prompts away from training's.
         if self.adapter is not False:
-            return self.server.render(in_words(messages))
+            return self.server.render(as_turns(messages))
         if "tools" in self.server.described.chat_template:
             return self.server.render(messages, tools)
-        plain = in_words(messages)
-        return self.server.render(with_tools_in_words(plain, tools) if tools else plain)
+        plain = as_turns(messages)
+        return self.server.render(with_system_text(plain, describe(tools)) if tools else plain)
 
     async def _tokenize(self, client: Any, prompt: str) -> list[int]:
         response = await client.post("/tokenize", json=self.server.tokenize_body(prompt))

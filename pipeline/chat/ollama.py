@@ -9,7 +9,8 @@ from typing import Any
 
 from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall
 from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, tls_for
-from pipeline.chat.tools import ToolReader, in_words, with_tools_in_words
+from pipeline.chat.tool_text import as_turns, with_system_text
+from pipeline.chat.tools import ToolReader, describe
 from pipeline.errors import ChatError
 
 _ASK_SECONDS = 5.0
@@ -62,9 +63,9 @@ class OllamaEngine:
             except _NoTools:
                 self._native_tools = False
         reader = ToolReader() if tools else None
-        plain = in_words(asked) if tools else asked
+        plain = as_turns(asked)
         if tools and not self._learned_tools:
-            plain = with_tools_in_words(plain, tools)
+            plain = with_system_text(plain, describe(tools))
         async with aclosing(self._stream(plain, None, chosen, reader)) as events:
             async for event in events:
                 yield event

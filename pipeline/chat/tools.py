@@ -1,7 +1,7 @@
 """Tool calls in plain text, for models and templates that know no native ones.
 
-The form is one line, `TOOL: {"name": "tri", "args": {"seed": 3}}`, as the training data teaches it; the tags
-`<tool_call>…</tool_call>` that Qwen and Hermes models write are read too.
+The form is the one line of `tool_text.call_text`, as the training data teaches it. Also read are the older form
+with "args", and the tags `<tool_call>…</tool_call>` that Qwen and Hermes models write.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.chat.events import Delta, Message, ToolCall
+from pipeline.chat.events import Delta, ToolCall
+from pipeline.chat.tool_text import CALL
 
-_MARKERS = ("TOOL:", "<tool_call>")
+_MARKERS = (CALL, "<tool_call>")
 _END = "</tool_call>"
 _LONGEST_CALL = 8000
 
@@ -105,45 +106,23 @@ def _read_call(text: str) -> tuple[ToolCall | None, str]:
 
 
 def _call(value: Any) -> ToolCall | None:
-    """A ToolCall from `{"name", "args"}` (or "arguments", or "parameters"); None from anything else."""
+    found = read_call(value)
+    return ToolCall(f"call-{uuid.uuid4().hex[:8]}", *found) if found else None
+
+
+def read_call(value: Any) -> tuple[str, dict[str, Any]] | None:
+    """Return (name, arguments) of `{"name", "arguments"}` ("args" and "parameters" are read too), else None."""
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
         return None
-    arguments: Any = next((value[key] for key in ("args", "arguments", "parameters") if key in value), {})
-    if not isinstance(arguments, Mapping):
-        return None
-    return ToolCall(f"call-{uuid.uuid4().hex[:8]}", value["name"], dict(arguments))
+    arguments: Any = next((value[key] for key in ("arguments", "args", "parameters") if key in value), {})
+    return (value["name"], dict(arguments)) if isinstance(arguments, Mapping) else None
 
 
 def describe(tools: Sequence[Mapping[str, Any]]) -> str:
-    """What a model without native tools is told: the form of a call, and each tool's name, purpose and arguments."""
-    lines = ['To run an experiment answer with one line: TOOL: {"name": NAME, "args": {…}}', "Tools:"]
+    """Return what a model that has not learned the tools is told: the form of a call, and what each tool does."""
+    lines = [f'To run an experiment answer with one line: {CALL} {{"name": NAME, "arguments": {{…}}}}', "Tools:"]
     for tool in tools:
         function = tool.get("function", tool)
         properties = function.get("parameters", {}).get("properties", {})
         lines.append(f"- {function['name']}({', '.join(properties)}): {function.get('description', '')}".rstrip(": "))
     return "\n".join(lines)
-
-
-def with_tools_in_words(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> list[Message]:
-    """The messages with `describe(tools)` at the end of the system prompt."""
-    text = describe(tools)
-    if messages and messages[0]["role"] == "system":
-        first: Message = {**messages[0], "content": f"{messages[0]['content']}\n\n{text}"}
-        return [first, *messages[1:]]
-    return [{"role": "system", "content": text}, *messages]
-
-
-def in_words(messages: Sequence[Message]) -> list[Message]:
-    """The messages with calls as TOOL lines and tools' answers as the user's words, for templates without tools."""
-    plain: list[Message] = []
-    for message in messages:
-        calls = [
-            "TOOL: " + json.dumps({"name": c["function"]["name"], "args": c["function"]["arguments"]})
-            for c in message.get("tool_calls", ())
-        ]
-        text = "\n".join([*([message["content"]] if message["content"] else []), *calls])
-        if message["role"] == "tool":
-            text = f"Result of {message.get('tool_name', 'the tool')}: {text}"
-        role = "user" if message["role"] == "tool" else message["role"]
-        plain.append({"role": role, "content": text})
-    return plain

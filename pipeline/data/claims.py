@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import simulator.verdict_sentences  # noqa: F401  (registers its rules)
+from pipeline.chat.tool_text import CALL
 from pipeline.data.glossary import Entry, by_key
-from pipeline.data.tool_line import MARK, read_tool_line
+from pipeline.data.tool_line import read_tool_line
 from simulator.errors import SimulatorError
 from simulator.number_text import HALF_STEP, foretold, half_step, in_steps, measured, setting
 from simulator.verdicts import RULES, is_of_the_seed
@@ -194,7 +195,7 @@ def _tool_trouble(claim: Claim) -> str | None:
     if call != (claim["name"], claim["args"]):
         return f"{call}"
     try:
-        json.loads(str(claim["text"]).strip().removeprefix(MARK))
+        json.loads(str(claim["text"]).strip().removeprefix(CALL))
     except ValueError:
         return "a call with something beside it"
     return None

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import simulator
+from pipeline.chat.tool_text import call_text
 from pipeline.chats import Chats, Message
 from pipeline.data.line import LONGEST, Sample
 from pipeline.data.regions import TRAIN
-from pipeline.data.tool_line import tool_line
 from pipeline.errors import BadInput, LabError
 from pipeline.lab import Lab
 from simulator.errors import NotebookError, SimulatorError
@@ -140,7 +140,7 @@ def _call(between: list[Message]) -> str:
             raise BadInput(
                 f"the run before this answer is no {name} of this version ({error}): correct or reject it"
             ) from error
-        return tool_line(name, checked.model_dump(mode="json", exclude_defaults=True))
+        return call_text(name, checked.model_dump(mode="json", exclude_defaults=True))
     return ""
 
 

@@ -1,37 +1,33 @@
-"""The line with which the model calls a tool: `TOOL: {"name": "tri", "args": {"phase_type": "spt_cluster"}}`."""
+"""Reading the call in an answer or a line of training data, checked against the experiments' parameters."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
+from pipeline.chat.tool_text import CALL
+from pipeline.chat.tools import read_call
 from simulator import EXPERIMENTS, validate
-
-MARK = "TOOL:"
-
-
-def tool_line(name: str, args: Mapping[str, Any]) -> str:
-    """The line for one call."""
-    return f"{MARK} {json.dumps({'name': name, 'args': dict(args)}, ensure_ascii=False)}"
 
 
 def read_tool_line(text: str) -> tuple[str, dict[str, Any]] | None:
-    """The first tool call in `text` as (name, args); None where there is none.
+    """Return the first tool call in `text` as (name, arguments), or None if there is none.
 
-    Raises ValueError where a call is there but cannot be read, names no experiment or has bad arguments.
+    Raises ValueError if a call is there but cannot be read, names no experiment or has bad arguments.
     """
-    _, mark, rest = text.partition(MARK)
+    _, mark, rest = text.partition(CALL)
     if not mark:
         return None
     try:
-        call, _ = json.JSONDecoder().raw_decode(rest.strip())
+        value, _ = json.JSONDecoder().raw_decode(rest.strip())
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"the tool call is not JSON: {rest.strip()[:60]!r}") from error
-    if not isinstance(call, dict) or not isinstance(call.get("args"), dict):
-        raise ValueError("the tool call has no object named args")
-    name = call.get("name")
+    name = value.get("name") if isinstance(value, dict) else None
     if not isinstance(name, str) or name not in EXPERIMENTS:
         raise ValueError(f"{str(name)[:40]!r} is not an experiment")
-    validate(EXPERIMENTS[name].params, call["args"])
-    return name, call["args"]
+    call = read_call(value)
+    if call is None:
+        raise ValueError(f"the arguments of the call of {name} are not an object")
+    arguments = call[1]
+    validate(EXPERIMENTS[name].params, arguments)
+    return name, arguments

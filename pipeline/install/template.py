@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.chat.tool_text import CALL, RESULT, TOOLS
 from pipeline.errors import BaseError
 
 if TYPE_CHECKING:
@@ -32,11 +33,36 @@ def go_template(base: Base) -> str | None:
     texts = [*before.values(), *after.values(), end]
     if any("{{" in text or "}}" in text for text in texts):
         return None
+    return _go(before, after, end)
+
+
+_TOOLS_LINE = (
+    f"{TOOLS} {{{{ range $n, $tool := $.Tools }}}}{{{{ if $n }}}}, {{{{ end }}}}"
+    "{{ $tool.Function.Name }}{{ end }}"
+)
+# Ollama takes the first text after `if .ToolCalls`, up to its first brace, as the mark of a call.
+_CALLS = (
+    "{{ with .ToolCalls }}{{ if $turn.Content }}\n{{ end }}{{ end }}{{ if .ToolCalls }}"
+    f"{{{{ range $n, $call := .ToolCalls }}}}{{{{ if $n }}}}\n{CALL}{{{{ else }}}}{CALL}{{{{ end }}}}"
+    ' {"name": "{{ $call.Function.Name }}", "arguments": {{ $call.Function.Arguments }}}{{ end }}{{ end }}'
+)
+
+
+def _go(before: dict[str, str], after: dict[str, str], end: str) -> str:
+    """Return the Go template of the pieces; calls, results and the tools' line as `tool_text` writes them."""
+    contents = {
+        "system": f"{{{{ .Content }}}}{{{{ if $.Tools }}}}\n\n{_TOOLS_LINE}{{{{ end }}}}",
+        "user": "{{ .Content }}",
+        "assistant": f"{{{{ .Content }}}}{_CALLS}",
+        "tool": f"{RESULT} {{{{ .Content }}}}",
+    }
     branches = []
-    for number, role in enumerate(_ROLES):
+    for number, (role, content) in enumerate(contents.items()):
         condition = f'{"if" if number == 0 else "else if"} eq .Role "{role}"'
-        branches.append(f"{{{{ {condition} }}}}{before[role]}{{{{ .Content }}}}{after[role]}")
-    return f"{{{{- range .Messages }}}}{''.join(branches)}{{{{ end }}}}{{{{ end }}}}{end}"
+        spoken = "user" if role == "tool" else role
+        branches.append(f"{{{{ {condition} }}}}{before[spoken]}{content}{after[spoken]}")
+    alone = f"{{{{ if and .Tools (not .System) }}}}{before['system']}{_TOOLS_LINE}{after['system']}{{{{ end }}}}"
+    return f"{alone}{{{{ range $turn := .Messages }}}}{''.join(branches)}{{{{ end }}}}{{{{ end }}}}{end}"
 
 
 Pieces = tuple[dict[str, str], dict[str, str], str]

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from pipeline.chat.tool_text import call_text
 from pipeline.data.claims import Words
 from pipeline.data.kinds.base import Case, Draft, Result, kind
 from pipeline.data.regions import BIASES, DEPTHS, PHASES, SIZES, TRAIN, VALIDATION, Region
-from pipeline.data.tool_line import tool_line
 from pipeline.data.wordings import listing, pick, request_wordings, value_text
 
 NAMES = {
@@ -98,4 +98,4 @@ class ToolsKind:
         spoken_name = listing(args["phases"]) if "phases" in args else rng.choice(NAMES[args["phase_type"]])
         phrase = rng.choice(request_wordings(experiment))
         request = phrase.format(name=spoken_name, values=spoken(rng, case.choice["values"]))
-        return Draft(pick(rng, "tools", request=request), words.tool(tool_line(experiment, args), experiment, args))
+        return Draft(pick(rng, "tools", request=request), words.tool(call_text(experiment, args), experiment, args))

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.chat.events import Delta, ToolCall
-from pipeline.chat.tools import ToolReader, describe, in_words, with_tools_in_words
+from pipeline.chat.tool_text import call_text
+from pipeline.chat.tools import ToolReader, describe
 
-CALL = 'TOOL: {"name": "tri", "args": {"seed": 3, "bias": 0.7}}'
+CALL = 'TOOL: {"name": "tri", "arguments": {"seed":3,"bias":0.7}}'
 TOOLS = [
     {
         "type": "function",
@@ -36,6 +37,7 @@ def read(pieces: list[str]) -> tuple[str, list[ToolCall]]:
         (f"Let me see.\n{CALL}", "Let me see.\n"),
         (f"{CALL}\nDone.", "Done."),
         ('<tool_call>\n{"name": "tri", "arguments": {"seed": 3, "bias": 0.7}}\n</tool_call>', ""),
+        ('TOOL: {"name": "tri", "args": {"seed": 3, "bias": 0.7}}', ""),
         ('TOOL: {"name": "tri", "parameters": {"seed": 3, "bias": 0.7}}', ""),
     ],
 )
@@ -51,9 +53,9 @@ def test_a_call_is_found(text: str, left: str, size: int) -> None:
     [
         "The TOOL: is named",
         "TOOL: none",
-        'TOOL: {"name": 3, "args": {}}',
-        'TOOL: {"name": "tri", "args": [1]}',
-        'TOOL: {"name": "tri", "args": {"seed"',
+        'TOOL: {"name": 3, "arguments": {}}',
+        'TOOL: {"name": "tri", "arguments": [1]}',
+        'TOOL: {"name": "tri", "arguments": {"seed"',
         "TOO",
         "<tool_call>nothing</tool_call>",
         "a\n\n  TOOL:\n",
@@ -80,21 +82,11 @@ def test_text_is_passed_on_at_once() -> None:
     assert list(reader.feed("day")) == [Delta("TOday")]
 
 
-def test_tools_are_described_after_the_system_prompt() -> None:
-    chat = with_tools_in_words([{"role": "system", "content": "Be kind."}, {"role": "user", "content": "x"}], TOOLS)
-    assert chat[0]["content"] == f"Be kind.\n\n{describe(TOOLS)}" and "tri(seed)" in chat[0]["content"]
-    assert with_tools_in_words([{"role": "user", "content": "x"}], TOOLS)[0]["role"] == "system"
+def test_a_written_call_is_read_back() -> None:
+    arguments = {"seed": 4294967295, "bias": 0.65, "phases": ["a", "b"], "none": None, "deep": {"x": True}}
+    said, calls = read([call_text("tri", arguments)])
+    assert said == "" and (calls[0].name, calls[0].arguments) == ("tri", arguments)
 
 
-def test_calls_and_results_read_as_plain_turns() -> None:
-    call = {"id": "1", "function": {"name": "tri", "arguments": {"seed": 3}}}
-    chat = in_words(
-        [
-            {"role": "assistant", "content": "", "tool_calls": [call]},
-            {"role": "tool", "content": "TRI 0.2", "tool_name": "tri", "tool_call_id": "1"},
-        ]
-    )
-    assert chat == [
-        {"role": "assistant", "content": 'TOOL: {"name": "tri", "args": {"seed": 3}}'},
-        {"role": "user", "content": "Result of tri: TRI 0.2"},
-    ]
+def test_tools_are_described_to_a_model_that_has_not_learned_them() -> None:
+    assert "tri(seed)" in describe(TOOLS) and '"arguments"' in describe(TOOLS)

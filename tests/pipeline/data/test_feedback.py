@@ -101,7 +101,7 @@ def test_an_answer_about_a_run_teaches_the_call(lab: Lab) -> None:
     answer = chats.add(session.id, "assistant", "TRI is 0.61.").id
     chats.close()
     judge(lab, answer, "accept")
-    line = 'TOOL: {"name": "tri", "args": {"phase_type": "ising_symmetry_breaking", "system_size": 16}}'
+    line = 'TOOL: {"name": "tri", "arguments": {"phase_type":"ising_symmetry_breaking","system_size":16}}'
     assert [(sample.prompt, sample.output) for sample in accepted(lab)] == [("Run TRI on Ising with 16 qubits.", line)]
     judge(lab, answer, "correct", "TRI is high.")
     assert [sample.output for sample in accepted(lab)] == ["TRI is high."]

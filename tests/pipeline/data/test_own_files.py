@@ -7,13 +7,13 @@ from random import Random
 
 import pytest
 
+from pipeline.chat.tool_text import call_text
 from pipeline.data.check import run as check
 from pipeline.data.duplicates import NEAR, Seen
 from pipeline.data.generate import run
 from pipeline.data.line import Sample, parse
 from pipeline.data.params import CheckParams, GenerateParams
 from pipeline.data.recipes import load_recipe
-from pipeline.data.tool_line import tool_line
 from pipeline.errors import BadInput, DataError
 from pipeline.lab import Lab
 from simulator.events import Note, last_result
@@ -269,7 +269,7 @@ def test_a_name_that_is_no_path_is_one_short_sentence(lab: Lab, name: str) -> No
 
 def test_a_tool_claim_is_the_call_and_nothing_beside_it(lab: Lab, tmp_path: Path) -> None:
     args = {"phase_type": "spt_cluster"}
-    call = tool_line("run_phase", args)
+    call = call_text("run_phase", args)
     for text, holds in ((call, True), (f"{call} zz_nearest is high", False)):
         claim = {"quantity": "tool", "runs": [], "text": text, "name": "run_phase", "args": args}
         file = write(tmp_path / "calls.jsonl", row("Run it.", text, kind="tools", claims=[claim]))

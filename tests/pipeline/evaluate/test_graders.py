@@ -169,16 +169,29 @@ def test_the_guides_prompts_are_asked_word_by_word() -> None:
 @pytest.mark.parametrize(
     "answer, right, words",
     [
+        ('TOOL: {"name": "tri", "arguments": {"phase_type": "spt_cluster", "depth": 4}}', True, "called tri"),
+        (
+            'Sure.\nTOOL: {"name": "tri", "arguments": {"depth": 4, "phase_type": "spt_cluster", "seed": 0}}',
+            True,
+            "called",
+        ),
         ('TOOL: {"name": "tri", "args": {"phase_type": "spt_cluster", "depth": 4}}', True, "called tri"),
-        ('Sure.\nTOOL: {"name": "tri", "args": {"depth": 4, "phase_type": "spt_cluster", "seed": 0}}', True, "called"),
-        ('TOOL: {"name": "tri", "args": {"phase_type": "spt_cluster", "depth": 5}}', False, "depth is 5"),
-        ('TOOL: {"name": "tri", "args": {"phase_type": "spt_cluster", "depth": 40}}', False, "40"),
-        ('TOOL: {"name": "tri", "args": {"phase_type": "spt_cluster", "depth": 4, "seed": 7}}', False, "seed is 7"),
-        ('TOOL: {"name": "run_phase", "args": {"phase_type": "spt_cluster", "depth": 4}}', False, "called run_phase"),
-        ('TOOL: {"name": "tri", "args": {"phase_type": "spt_cluster", "depth": 4', False, "not JSON"),
-        ('TOOL: {"name": "rm", "args": {}}', False, "not an experiment"),
-        ('TOOL: {"name": "tri", "args": [4]}', False, "no object"),
-        ('{"name": "tri", "args": {"phase_type": "spt_cluster", "depth": 4}}', False, "no TOOL line"),
+        ('TOOL: {"name": "tri", "arguments": {"phase_type": "spt_cluster", "depth": 5}}', False, "depth is 5"),
+        ('TOOL: {"name": "tri", "arguments": {"phase_type": "spt_cluster", "depth": 40}}', False, "40"),
+        (
+            'TOOL: {"name": "tri", "arguments": {"phase_type": "spt_cluster", "depth": 4, "seed": 7}}',
+            False,
+            "seed is 7",
+        ),
+        (
+            'TOOL: {"name": "run_phase", "arguments": {"phase_type": "spt_cluster", "depth": 4}}',
+            False,
+            "called run_phase",
+        ),
+        ('TOOL: {"name": "tri", "arguments": {"phase_type": "spt_cluster", "depth": 4', False, "not JSON"),
+        ('TOOL: {"name": "rm", "arguments": {}}', False, "not an experiment"),
+        ('TOOL: {"name": "tri", "arguments": [4]}', False, "not an object"),
+        ('{"name": "tri", "arguments": {"phase_type": "spt_cluster", "depth": 4}}', False, "no TOOL line"),
         ("I would run tri.", False, "no TOOL line"),
     ],
 )

@@ -272,4 +272,4 @@ def test_true_definitions(term: str, answer: str) -> None:
 @pytest.mark.parametrize("name", ['["run_phase"]', "{}", "null"])
 def test_a_tool_named_by_no_text_is_wrong(name: str) -> None:
     question = Question("tools", "x", "", facts={"name": "run_phase", "args": {"phase_type": "spt_cluster"}})
-    assert "is not an experiment" in tools(question, f'TOOL: {{"name": {name}, "args": {{}}}}').reason
+    assert "is not an experiment" in tools(question, f'TOOL: {{"name": {name}, "arguments": {{}}}}').reason

@@ -7,6 +7,7 @@ real engine over those very blobs where one is wanted, and renders prompts from 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import re
 import socket
@@ -19,9 +20,13 @@ from typing import Any
 
 from pipeline.chat import EmbeddedServer
 
-_BRANCH = re.compile(
-    r'\{\{ (?:else )?if eq \.Role "(\w+)" \}\}(.*?)\{\{ \.Content \}\}(.*?)(?=\{\{ (?:else|end))', re.S
-)
+
+def _neighbour(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class ContractServer:
@@ -29,6 +34,7 @@ class ContractServer:
 
     def __init__(self, folder: Path, version: str = "0.33.0", engine: bool = False) -> None:
         self.folder, self.version, self.engine = folder, version, engine
+        self.go = _neighbour("go_template")
         self.failures: dict[str, str] = {}
         self.models: dict[str, dict[str, Any]] = {}
         self.requests: list[str] = []
@@ -98,13 +104,19 @@ class ContractServer:
         }
         return [{"status": "parsing GGUF"}, {"status": "writing manifest"}, {"status": "success"}]
 
-    def rendered(self, model: dict[str, Any], messages: list[dict[str, str]]) -> str:
-        """What Ollama makes of the messages: its SYSTEM first, each through the template's branch for its role."""
+    def rendered(self, model: dict[str, Any], body: dict[str, Any]) -> str:
+        """What Ollama makes of a request: its SYSTEM first, then the messages through the model's template."""
+        messages = list(body["messages"])
         if model["system"] and messages[0]["role"] != "system":
-            messages = [{"role": "system", "content": model["system"]}, *messages]
-        branches = {role: (before, after) for role, before, after in _BRANCH.findall(model["template"])}
-        body = "".join(branches[m["role"]][0] + m["content"] + branches[m["role"]][1] for m in messages)
-        return body + model["template"].rpartition("{{ end }}{{ end }}")[2]
+            messages.insert(0, {"role": "system", "content": model["system"]})
+        return self.go.render(
+            model["template"],
+            {
+                "System": "\n\n".join(m["content"] for m in messages if m["role"] == "system"),
+                "Messages": _collated(messages),
+                "Tools": [{"Function": {"Name": tool["function"]["name"]}} for tool in body.get("tools") or ()],
+            },
+        )
 
     def chat(self, body: dict[str, Any]) -> dict[str, Any]:
         model = self.models[body["model"]]
@@ -112,7 +124,7 @@ class ContractServer:
             return {"message": {"role": "assistant", "content": "Hi"}, "done": True, "done_reason": "length"}
         engine = self._engine(model)
         options = body.get("options", {})
-        prompt = engine.tokenize(self.rendered(model, body["messages"]))
+        prompt = engine.tokenize(self.rendered(model, body))
         answer = engine.complete_tokens(
             prompt, adapter=bool(model["adapters"]), n_predict=options.get("num_predict", 64), temperature=0.0
         )
@@ -133,6 +145,21 @@ class ContractServer:
             adapters = [self.blob(digest) for digest in model["adapters"]]
             self._engines[key] = EmbeddedServer.start(files[0], adapters, parallel=1, context=1024)
         return self._engines[key]
+
+
+def _collated(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages with Go's field names; neighbours of one role are joined, tools' results are not."""
+    joined: list[dict[str, Any]] = []
+    for message in messages:
+        if joined and joined[-1]["Role"] == message["role"] != "tool":
+            joined[-1]["Content"] += "\n\n" + message["content"]
+            continue
+        calls = [
+            {"Function": {"Name": call["function"]["name"], "Arguments": call["function"]["arguments"]}}
+            for call in message.get("tool_calls") or ()
+        ]
+        joined.append({"Role": message["role"], "Content": message["content"], "ToolCalls": calls})
+    return joined
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -237,7 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
         if model is None:
             return
         if body.get("_debug_render_only") and self.contract.numbers >= (0, 12, 0) and self.contract.engine:
-            text = self.contract.rendered(model, body["messages"])
+            text = self.contract.rendered(model, body)
             self._json({"model": body["model"], "_debug_info": {"rendered_template": text}})
             return
         if body.get("_debug_render_only"):

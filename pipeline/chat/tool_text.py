@@ -1,0 +1,109 @@
+"""The text of tool calls and their results: the same in training, in every engine, and in Ollama's template.
+
+    Tools: run_phase, tri                                             ends the system prompt if tools can run
+    TOOL: {"name": "tri", "arguments": {"phase_type":"spt_cluster"}}  a call: a line of the assistant's turn
+    RESULT: {"experiment": "tri", …}                                  its result: a turn in the user's role
+
+Ollama's parsers take `TOOL:` from the template and read "name" and "arguments" after it. Its templates render the
+arguments as Go does: no spaces, keys sorted, so past calls are written that way here too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from pipeline.chat.events import Message
+
+CALL = "TOOL:"
+RESULT = "RESULT:"
+TOOLS = "Tools:"
+_LONGEST_LIST = 16
+
+
+def call_text(name: str, arguments: Mapping[str, Any]) -> str:
+    """Return the line of one call, its arguments in the order given."""
+    return f'{CALL} {{"name": {_json(name)}, "arguments": {_json(arguments)}}}'
+
+
+def result_text(result: Mapping[str, Any]) -> str:
+    """Return an experiment's result as the model reads it, without lists that would fill a small context."""
+    short = {
+        key: value
+        for key, value in result.items()
+        if key not in ("params", "feature_vector", "points")
+        and not (isinstance(value, list) and len(value) > _LONGEST_LIST)
+    }
+    return json.dumps(short)
+
+
+def refusal_text(reason: str) -> str:
+    """Return what the model reads if its call was refused or failed."""
+    return json.dumps({"error": reason})
+
+
+def tools_text(tools: Sequence[Mapping[str, Any]]) -> str:
+    """Return the line that names the tools that can run, in the order of their schemas."""
+    return f"{TOOLS} {', '.join(str(tool.get('function', tool)['name']) for tool in tools)}"
+
+
+def with_system_text(messages: Sequence[Message], text: str) -> list[Message]:
+    """Return the messages with `text` as the last paragraph of the system prompt."""
+    if messages and messages[0]["role"] == "system":
+        first: Message = {**messages[0], "content": f"{messages[0]['content']}\n\n{text}"}
+        return [first, *messages[1:]]
+    return [{"role": "system", "content": text}, *messages]
+
+
+def as_turns(messages: Sequence[Message]) -> list[Message]:
+    """Return the messages in the roles that every chat template has, with calls and results as text.
+
+    Like Ollama, this joins neighbouring messages of one role, but not results.
+    """
+    turns: list[Message] = []
+    former = ""
+    for message in messages:
+        text, role = message["content"], message["role"]
+        if role == "tool":
+            turns.append({"role": "user", "content": f"{RESULT} {text}"})
+        else:
+            text = "\n".join([*([text] if text else []), *map(_past_call, message.get("tool_calls", ()))])
+            if role == former:
+                turns[-1] = {"role": role, "content": f"{turns[-1]['content']}\n\n{text}"}
+            else:
+                turns.append({"role": role, "content": text})
+        former = role
+    return turns
+
+
+def _past_call(call: Mapping[str, Any]) -> str:
+    function = call["function"]
+    return call_text(function["name"], dict(sorted(function["arguments"].items())))
+
+
+def _json(value: Any) -> str:
+    """Return `value` as Go's json.Marshal writes what it has read from JSON."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{_json(str(key))}:{_json(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_json, value)) + "]"
+    if isinstance(value, float):
+        return _number(value)
+    text = json.dumps(value, ensure_ascii=False)
+    return text if isinstance(value, int) else _without_html(text)
+
+
+def _number(value: float) -> str:
+    """Return the shortest text: whole floats as integers, exponents only below 1e-6 and from 1e21 on."""
+    if 1e-6 <= abs(value) < 1e21 or value == 0:
+        return f"{Decimal(repr(value)):f}".removesuffix(".0")
+    mantissa, _, exponent = repr(value).partition("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent):+03d}".replace("e-0", "e-")
+
+
+def _without_html(text: str) -> str:
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text
