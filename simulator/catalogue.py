@@ -11,12 +11,22 @@ from simulator import params, study_params
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """`quick` experiments take under about 100 ms at their defaults and may run in a thread."""
+    """`quick` experiments take under about 100 ms at their defaults and may run in a thread.
+
+    `params` is what a person may type. Tool calls of a model and requests of the Lab API are checked against `public`,
+    which has no address, path, worker count or host.
+    """
 
     name: str
     params: type[BaseModel]
     summary: str
     quick: bool
+    limited: type[BaseModel] | None = None
+
+    @property
+    def public(self) -> type[BaseModel]:
+        """The parameters that a program may choose: `limited` if the experiment has it, else `params`."""
+        return self.limited or self.params
 
 
 _ALL = [
@@ -28,7 +38,13 @@ _ALL = [
     ),
     Experiment("discovery", params.Discovery, "Unsupervised k-means over the fingerprints of many runs.", False),
     Experiment("classify", params.Classify, "PhaseDetector: which phase is it, and how sure?", False),
-    Experiment("sweep", study_params.Sweep, "A grid of runs in parallel; it goes on where it was stopped.", False),
+    Experiment(
+        "sweep",
+        study_params.PersonalSweep,
+        "A grid of runs in parallel; it goes on where it was stopped.",
+        False,
+        limited=study_params.Sweep,
+    ),
     Experiment("scientist", study_params.Scientist, "The RL scientist against random search at equal budget.", False),
 ]
 

@@ -1,10 +1,16 @@
-"""The parameters of the long studies: sweeps over a grid, and the RL scientist."""
+"""The parameters of the long studies: sweeps over a grid, and the RL scientist.
+
+`Sweep` is what a tool call or a request of the Lab API may ask for. `PersonalSweep` adds what only a person may choose:
+how many processes run, and on which machines.
+"""
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from simulator.params import (
     DEFAULT_BIAS,
@@ -27,6 +33,24 @@ _List = BeforeValidator(_items)
 _Distinct = AfterValidator(_distinct)
 
 
+def _encrypted_or_here(value: str | None) -> str | None:
+    """Refuses a scheduler on another machine that is not reached over TLS: what it sends is run as code."""
+    if value is None or value.startswith(("tls://", "wss://")) or _is_loopback(value):
+        return value
+    raise ValueError(
+        f"cluster is {value!r}, which is neither on this machine nor encrypted, and this process runs code that the "
+        f"scheduler sends: use {'wss' if value.startswith('ws') else 'tls'}:// and a host that you trust"
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        host = urlsplit(address).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class Sweep(Params):
     """A grid of runs in parallel: every phase x size x depth x bias x seed, each run once and kept in the notebook."""
 
@@ -45,16 +69,6 @@ class Sweep(Params):
     )
     first_seed: Seed = 0
     shots: Shots = 0
-    workers: Annotated[int, Whole] = Field(
-        0, ge=0, le=64, description="Worker processes; 0 is one a core.", examples=[0, 2]
-    )
-    cluster: str | None = Field(
-        None,
-        pattern=r"^(tcp|tls|ws|wss)://[A-Za-z0-9.\-\[\]:_]+$",
-        max_length=200,
-        description="Address of a Dask scheduler to run on instead of local processes.",
-        examples=["tcp://127.0.0.1:8786"],
-    )
 
     @property
     def total(self) -> int:
@@ -74,6 +88,24 @@ class Sweep(Params):
                 f"choose first_seed up to {SEED_LIMIT - self.seeds + 1}"
             )
         return self
+
+
+class PersonalSweep(Sweep):
+    """A grid of runs in parallel: every phase x size x depth x bias x seed, each run once and kept in the notebook."""
+
+    model_config = ConfigDict(title="Sweep")
+
+    workers: Annotated[int, Whole] = Field(
+        0, ge=0, le=64, description="Worker processes, at most one a core; 0 is one a core.", examples=[0, 2]
+    )
+    cluster: Annotated[str | None, AfterValidator(_encrypted_or_here)] = Field(
+        None,
+        pattern=r"^(tcp|tls|ws|wss)://[A-Za-z0-9.\-\[\]:_]+$",
+        max_length=200,
+        description="Address of a Dask scheduler to run on instead of local processes. This process runs code that the "
+        "scheduler sends: name trusted hosts only; other machines need tls://.",
+        examples=["tcp://127.0.0.1:8786", "tls://scheduler.example:8786"],
+    )
 
 
 class Scientist(Params):

@@ -152,4 +152,5 @@ def _short(value: Any) -> str:
 
 
 def _title(model: type[BaseModel]) -> str:
-    return "".join(f"_{char.lower()}" if char.isupper() else char for char in model.__name__).lstrip("_")
+    named = model.model_config.get("title") or model.__name__
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in named).lstrip("_")

@@ -35,7 +35,7 @@ def schemas() -> list[dict[str, Any]]:
             "function": {
                 "name": name,
                 "description": experiment.summary,
-                "parameters": experiment.params.model_json_schema(),
+                "parameters": experiment.public.model_json_schema(),
             },
         }
         for name, experiment in simulator.EXPERIMENTS.items()
@@ -51,9 +51,25 @@ def check(call: ToolCall) -> tuple[str, BaseModel]:
     if call.name not in simulator.EXPERIMENTS:
         raise Refused(f"{call.name[:60]!r} is not an experiment: use one of {', '.join(simulator.EXPERIMENTS)}")
     try:
-        return call.name, simulator.validate(simulator.EXPERIMENTS[call.name].params, call.arguments)
+        return call.name, simulator.validate(simulator.EXPERIMENTS[call.name].public, call.arguments)
     except SimulatorError as error:
         raise Refused(str(error)) from error
+
+
+def question(name: str, params: BaseModel) -> str:
+    """What the person is asked before a long run: what the model chose, then what it left at its default."""
+    fields = type(params).model_fields
+    chosen: list[str] = []
+    usual: list[str] = []
+    for key, value in params.model_dump(mode="json").items():
+        line = f"  {key} = {json.dumps(value, ensure_ascii=False)}"
+        (usual if not fields[key].is_required() and getattr(params, key) == fields[key].default else chosen).append(
+            line
+        )
+    parts = [f"ben-lab wants to run {name}. Run it?"]
+    parts += ["\n".join(["Chosen by the model:", *chosen])] if chosen else []
+    parts += ["\n".join(["Left at the default:", *usual])] if usual else []
+    return "\n\n".join(parts)
 
 
 class ToolTurn:
@@ -84,7 +100,7 @@ class ToolTurn:
     async def _one(self, call: ToolCall) -> str:
         try:
             name, params = check(call)
-            if name in ASKED_FIRST and not await self._screen.ask(f"ben-lab wants to run {name} ({params}). Run it?"):
+            if name in ASKED_FIRST and not await self._screen.ask(question(name, params)):
                 raise Refused(f"the person did not want {name} to run")
             result = await self._run(name, params)
         except Refused as error:

@@ -172,14 +172,16 @@ class Desk(Screen[None]):
     async def ask(self, question: str, default: bool = False) -> bool:
         """Yes or no, in a dialog."""
         from benlab_tui.screens.confirm import Confirm
+        from benlab_tui.widgets.prompt import Prompt
 
+        typing = any(prompt.text for prompt in self.query(Prompt))
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         def said(yes: bool | None) -> None:
             if not answer.done():
                 answer.set_result(bool(yes))
 
-        self.app.push_screen(Confirm(question, default), said)
+        self.app.push_screen(Confirm(question, default, typing), said)
         return await answer
 
     async def show_card(self, card: Widget) -> None:

@@ -13,8 +13,15 @@ from pydantic import BaseModel
 from pipeline.api import schemas
 from pipeline.api.work import Busy, TooLong
 from pipeline.errors import ChatError
+from simulator.catalogue import EXPERIMENTS
 from simulator.errors import BadParameter, MissingExtra, SimulatorError, UnknownExperiment
 from simulator.validation import describe, describe_unknown
+
+_PERSONAL = frozenset(
+    name
+    for entry in EXPERIMENTS.values()
+    for name in entry.params.model_fields.keys() - entry.public.model_fields.keys()
+)
 
 
 class Json(JSONResponse):
@@ -83,6 +90,8 @@ def _field_error(model: type[BaseModel], error: dict[str, Any]) -> dict[str, Any
         message = 'the body is no JSON object of valid text: send names and values, such as {"seed": 3}'
     if error["type"] == "json_invalid":
         field, place, message = "", ["body"], "the body is not valid JSON: send one JSON object"
+    if error["type"] == "extra_forbidden" and field in _PERSONAL:
+        message = f"only a person may choose {field}, on the command line: leave it out"
     if field and len(place) < 2:
         place = [*place, field]
     clean = [part if isinstance(part, int) else _printable(str(part)) for part in place]

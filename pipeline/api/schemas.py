@@ -30,12 +30,6 @@ def strict(model: type[BaseModel]) -> type[BaseModel]:
         bias = inner.get("properties", {}).get("bias")
         if bias and bias.get("type") == "number":
             bias["type"] = ["number", "null"]
-        if "cluster" in inner.get("properties", {}):
-            inner["properties"]["cluster"] = {
-                "type": "null",
-                "title": "Cluster",
-                "description": "Only the command line may name a cluster.",
-            }
         return known
 
     body: dict[str, Any] = {
@@ -44,21 +38,12 @@ def strict(model: type[BaseModel]) -> type[BaseModel]:
         "model_config": ConfigDict(strict=True),
         "__get_pydantic_json_schema__": classmethod(schema),
     }
-    if "cluster" in model.model_fields:
-        body["_no_cluster"] = field_validator("cluster")(_no_cluster)
     metaclass: Any = type(model)
     made: type[BaseModel] = metaclass(model.__name__, (model,), body)
     return made
 
 
-def _no_cluster(value: str | None) -> str | None:
-    """A caller must not make the server connect to an address of the caller's choice."""
-    if value is not None:
-        raise ValueError("only the command line may name a cluster")
-    return value
-
-
-REQUESTS: dict[str, type[BaseModel]] = {name: strict(entry.params) for name, entry in EXPERIMENTS.items()}
+REQUESTS: dict[str, type[BaseModel]] = {name: strict(entry.public) for name, entry in EXPERIMENTS.items()}
 
 
 POSTS = frozenset(["/api/generate", *(path_of(name) + suffix for name in EXPERIMENTS for suffix in ("", "/stream"))])

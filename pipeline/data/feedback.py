@@ -140,7 +140,8 @@ def _call(between: list[Message]) -> str:
             raise BadInput(
                 f"the run before this answer is no {name} of this version ({error}): correct or reject it"
             ) from error
-        return call_text(name, checked.model_dump(mode="json", exclude_defaults=True))
+        public = set(simulator.EXPERIMENTS[name].public.model_fields)
+        return call_text(name, checked.model_dump(mode="json", include=public, exclude_defaults=True))
     return ""
 
 

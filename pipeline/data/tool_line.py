@@ -29,5 +29,5 @@ def read_tool_line(text: str) -> tuple[str, dict[str, Any]] | None:
     if call is None:
         raise ValueError(f"the arguments of the call of {name} are not an object")
     arguments = call[1]
-    validate(EXPERIMENTS[name].params, arguments)
+    validate(EXPERIMENTS[name].public, arguments)
     return name, arguments

@@ -20,7 +20,7 @@ from simulator.fingerprint import FEATURE_NAMES
 from simulator.notebook import Notebook
 from simulator.params import RunPhase
 from simulator.pool import cluster_results, local_results
-from simulator.study_params import Sweep
+from simulator.study_params import PersonalSweep, Sweep
 
 # Work of one chunk in units of size**3 sites: about a tenth of a second.
 _CHUNK_WORK = 64 * 32**3
@@ -28,7 +28,7 @@ _LOOK_UP = 500
 _WAIT_SECONDS = 0.2
 
 
-def run(params: Sweep, notebook: Notebook | None = None) -> Iterator[Event]:
+def run(params: PersonalSweep, notebook: Notebook | None = None) -> Iterator[Event]:
     """Runs what the notebook does not hold yet; reports means and spreads of the features by phase.
 
     Progress counts runs of the whole grid. Results are written chunk by chunk, each in
@@ -49,14 +49,15 @@ def run(params: Sweep, notebook: Notebook | None = None) -> Iterator[Event]:
     yield finish(_answer(params, work.tally, work.found), notebook)
 
 
-def _make(params: Sweep, work: _Work) -> Iterator[Event]:
+def _make(params: PersonalSweep, work: _Work) -> Iterator[Event]:
     """Makes all that nobody else is making now."""
     chunks = work.chunks()
     first = next(chunks, None)
     if first is None:
         return
     chunks = chain([first], chunks)
-    workers = params.workers or len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0))
+    workers = min(params.workers or cores, cores)
     source = cluster_results(chunks, params.cluster) if params.cluster else local_results(chunks, workers)
     try:
         for results in source:

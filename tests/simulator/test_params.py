@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import simulator
 from simulator.errors import BadParameter, SimulatorError, UnknownName
 from simulator.params import Classify, Discovery, Echo, ReplayDrift, RunPhase, Tri
-from simulator.study_params import Scientist, Sweep
+from simulator.study_params import PersonalSweep, Scientist, Sweep
 
 GOOD = {"phase_type": "spt_cluster"}
 
@@ -61,7 +61,7 @@ CASES: list[tuple[type, dict[str, Any], str, list[str]]] = [
     (Classify, {"features": [math.nan] * 13}, "features", ["features[0]", "nan"]),
     (Sweep, {"seeds": 100_000}, "seeds", ["200000"]),
     (Sweep, {"first_seed": 2**32 - 1}, "first_seed", ["4294967295"]),
-    (Sweep, {"cluster": "not an address"}, "cluster", ["tcp://127.0.0.1:8786"]),
+    (PersonalSweep, {"cluster": "not an address"}, "cluster", ["tcp://127.0.0.1:8786"]),
     (Scientist, {"budget": 1}, "budget", ["1", "choose 10 to 2000"]),
     (Scientist, {"reward": "fame"}, "reward", ["'fame'", "divergence"]),
 ]

@@ -20,7 +20,7 @@ def tools(question: Question, answer: str) -> Grade:
     name, args = call
     if name != question.facts["name"]:
         return Grade(False, f"called {name}, and {question.facts['name']} was asked for")
-    model = simulator.EXPERIMENTS[name].params
+    model = simulator.EXPERIMENTS[name].public
     given = simulator.validate(model, args).model_dump()
     wanted = simulator.validate(model, question.facts["args"]).model_dump()
     wrong = [key for key, value in wanted.items() if given[key] != value]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -157,9 +158,28 @@ async def test_a_token_is_asked_of_every_request(lab: Lab) -> None:
         assert (await client.get("/health", headers=good)).status_code == 200
 
 
-async def test_an_api_caller_cannot_name_a_cluster(http: httpx.AsyncClient) -> None:
-    answer = await http.post("/sweep", json={"cluster": "tcp://192.0.2.1:8786"})
+@pytest.mark.parametrize("body", [{"cluster": "tcp://192.0.2.1:8786"}, {"cluster": None}, {"workers": 1}], ids=str)
+@pytest.mark.parametrize("route", ["/sweep", "/sweep/stream"])
+async def test_an_api_caller_cannot_name_a_cluster_or_workers(
+    http: httpx.AsyncClient, route: str, body: dict[str, object]
+) -> None:
+    answer = await http.post(route, json=body)
     assert answer.status_code == 422 and "command line" in answer.text
+
+
+async def test_no_route_takes_an_address_a_path_a_host_or_a_count_of_workers(http: httpx.AsyncClient) -> None:
+    document = (await http.get("/openapi.json")).json()
+    requests = {
+        route["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for route in document["paths"].values()
+        if "post" in route
+    }
+    assert {"Sweep", "GenerateRequest"} <= requests
+    for name in requests:
+        fields = document["components"]["schemas"][name]["properties"]
+        assert not {
+            field for field in fields if re.search("cluster|worker|host|addr|url|path|file|folder|port$", field)
+        }
 
 
 async def test_too_long_and_too_many(lab: Lab) -> None:
