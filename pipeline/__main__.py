@@ -21,6 +21,7 @@ from pipeline.lab import Lab, find_lab
 from pipeline.stages import stage
 from simulator.errors import BadParameter, SimulatorError, UnknownName
 from simulator.events import Event, Failed, Result, to_line
+from simulator.masking import mask_addresses
 from simulator.private_files import UMASK
 
 
@@ -94,7 +95,7 @@ def _crashed(events: _Events, name: str, error: Exception) -> int:
     import traceback
 
     with suppress(OSError):  # the log may be on a full disk
-        traceback.print_exc(file=sys.stderr)
+        sys.stderr.write(mask_addresses(traceback.format_exc()))
     text = " ".join(str(error).split())[:300]
     events.write(Failed(f"{name} stopped on {type(error).__name__}: {text} (job.log has the details)", "Crash"))
     return 1

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pipeline.chat_schema import STEPS, match_expression
 from pipeline.errors import LabError
 from simulator.errors import NotebookError
+from simulator.masking import mask_line
 from simulator.sqlite import in_words, migrate, open_database
 
 Role = Literal["user", "assistant", "tool", "command", "card", "note"]
@@ -113,8 +114,9 @@ class Chats:
             conn.execute("DELETE FROM chat_sessions WHERE id = ?", (session_id,))
 
     def add(self, session_id: int, role: str, content: str, **meta: Any) -> Message:
-        """Appends a message; the first one of the user names an unnamed session."""
+        """Appends a message; the first one of the user names an unnamed session. Of a command no secret is kept."""
         now = _now()
+        content = mask_line(content) if role == "command" else content
         with self._write() as conn:
             made = conn.execute(
                 "INSERT INTO chat_messages (session_id, role, content, meta, created) VALUES (?, ?, ?, ?, ?)",

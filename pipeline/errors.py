@@ -18,9 +18,15 @@ Every message is one sentence: what value, what bound, what to do.
 
 from __future__ import annotations
 
+from simulator.masking import mask_addresses
+
 
 class PipelineError(Exception):
     """The root of what the pipeline raises on purpose."""
+
+    def __str__(self) -> str:
+        """The sentence, with no password of an address in it, wherever it is shown or logged."""
+        return mask_addresses(super().__str__())
 
 
 class BadInput(PipelineError, ValueError):

@@ -23,13 +23,13 @@ from pipeline.errors import LabError
 from pipeline.files import write_text_atomic
 from pipeline.lab import Lab
 from simulator.events import Event, Failed, Result, from_line
+from simulator.masking import masked
 from simulator.private_files import opener
 from simulator.python_child import command, environment
 
 SECRETS = "BENLAB_SECRET_PARAMS"
 """Parameters that are secrets go by this variable: other users can read a command line, and job.json stays."""
 
-_SECRET = ("token", "password", "api_key")
 _LATEST = 1e11
 _POLL = 0.05
 _GRACE = 8.0
@@ -90,8 +90,8 @@ class Job:
 def start(lab: Lab, kind: str, params: Mapping[str, Any]) -> Job:
     """Starts a stage in a process group of its own and returns at once. Raises LabError."""
     folder = lab.new_run(kind)
-    shown = {name: value for name, value in params.items() if not name.endswith(_SECRET)}
-    secret = {name: value for name, value in params.items() if name.endswith(_SECRET)}
+    shown = masked(params)
+    secret = {name: value for name, value in params.items() if shown.get(name) != value}
     argv = command("pipeline", kind, "--lab", str(lab.root), "--params", json.dumps(shown))
     more = {"BENLAB_RUN_DIR": str(folder), "PYTHONUNBUFFERED": "1", SECRETS: json.dumps(secret)}
     try:

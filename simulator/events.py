@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from simulator.masking import mask_addresses
+
 Value = dict[str, Any]
 
 
@@ -76,8 +78,11 @@ def as_dict(event: Event) -> Value:
 
 
 def to_line(event: Event) -> str:
-    """One line of strict JSON without its line break. Raises ValueError on NaN or infinity."""
-    return json.dumps(as_dict(event), ensure_ascii=False, allow_nan=False)
+    """One line of strict JSON without its line break; passwords in addresses are masked.
+
+    Raises ValueError on NaN or infinity.
+    """
+    return mask_addresses(json.dumps(as_dict(event), ensure_ascii=False, allow_nan=False))
 
 
 def from_line(line: str) -> Event:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from simulator.errors import BadParameter
+from simulator.masking import MASK, is_secret
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -31,9 +32,14 @@ def validate(model: type[Model], values: Mapping[str, Any] | BaseModel) -> Model
         field, sentence = describe(model, details[0])
         if details[0]["type"] == "extra_forbidden":
             sentence = describe_unknown(model, [d["loc"][0] for d in details if d["type"] == "extra_forbidden"])
-        raise BadParameter(sentence, field, [dict(detail) for detail in details]) from None
+        raise BadParameter(sentence, field, [_without_secrets(detail) for detail in details]) from None
     except (OverflowError, RecursionError) as error:
         raise BadParameter(f"a parameter is too large to read ({error}): give smaller values") from None
+
+
+def _without_secrets(detail: Mapping[str, Any]) -> dict[str, Any]:
+    place = detail.get("loc", ())
+    return {**detail, "input": MASK} if place and is_secret(str(place[0])) else dict(detail)
 
 
 def describe(model: type[BaseModel], detail: Mapping[str, Any]) -> tuple[str, str]:
@@ -42,6 +48,7 @@ def describe(model: type[BaseModel], detail: Mapping[str, Any]) -> tuple[str, st
     field = str(path[0]) if path else ""
     name = field if len(path) < 2 else f"{field}[{path[1]}]"
     kind, given, context = detail["type"], detail.get("input"), detail.get("ctx", {})
+    given = MASK if is_secret(field) else given
     known = _property(model, field)
     mend = _mend(known if len(path) < 2 else known.get("items", known), field)
     if kind == "value_error":

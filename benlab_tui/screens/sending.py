@@ -13,6 +13,7 @@ from benlab_tui.widgets.prompt import Prompt
 from benlab_tui.widgets.turns import ReplyTurn, UserTurn
 from benlab_tui.widgets.welcome import Welcome
 from pipeline.errors import LabError
+from simulator.masking import mask_line
 
 LONGEST_MESSAGE = 100_000
 
@@ -30,7 +31,7 @@ class Sending(Desk):
             )
         if not text.startswith("/") and self.chat.busy:
             return self._refuse(text, "an answer is still on its way: esc stops it")
-        self.query_one(Prompt).remember(text)
+        self.query_one(Prompt).remember(mask_line(text) if text.startswith("/") else text)
         await self.send(text)
 
     def _refuse(self, text: str, why: str) -> None:
@@ -47,7 +48,7 @@ class Sending(Desk):
         for welcome in self.query(Welcome):
             await welcome.remove()
         role = "command" if command else "user"
-        content = text if command else text.removeprefix("/") if text.startswith("//") else text
+        content = mask_line(text) if command else text.removeprefix("/") if text.startswith("//") else text
         turn = UserTurn(content, self.keep(role, content))
         await self.transcript.add(turn.set_class(command, "-command"))
         self.transcript.scroll_end(animate=False)

@@ -11,7 +11,10 @@ from pipeline.errors import BadInput
 def listen(host: str = "127.0.0.1", port: int = 8000, token: str | None = None) -> socket.socket:
     """The bound socket to serve on. Raises BadInput where the address is taken, unknown, or needs a token."""
     if not is_loopback(host) and not token:
-        raise BadInput(f"host is {host!r}, which other machines reach: give --token SECRET, or serve on 127.0.0.1")
+        raise BadInput(
+            f"host is {host!r}, which other machines reach: give --token-file FILE, $BENLAB_TOKEN or --token SECRET, "
+            "or serve on 127.0.0.1"
+        )
     return _listen(host, port)
 
 

@@ -23,6 +23,14 @@ class ServeParams(BaseModel):
         min_length=16,
         max_length=200,
         pattern=r"^[\x21-\x7e]+$",
-        description="secret that every request must bring as `Authorization: Bearer TOKEN`",
+        description="secret that every request must bring as `Authorization: Bearer TOKEN`; others can read a command "
+        "line, so better token_file, or $BENLAB_TOKEN",
         examples=["a-long-random-word"],
+    )
+    token_file: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="file whose first line is the token",
+        examples=["~/.config/benlab-token"],
     )

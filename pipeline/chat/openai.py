@@ -66,7 +66,7 @@ class OpenAIEngine:
         self.url = address(url, 80)
         self.model = model
         self.is_remote = not is_loopback(self.url)
-        self.label = f"{httpx.URL(self.url).netloc.decode()} · {model}"
+        self.label = f"{httpx.URL(self.url).copy_with(userinfo=b'').netloc.decode()} · {model}"
         self.context_length = 0
         self.system = system
         self.defaults = defaults or ChatOptions()
