@@ -47,9 +47,11 @@ def plain(value: Value, longest: int = 300) -> str:
 
 
 def _experiment(value: Value) -> str:
-    """One run: its summary, its thirteen features, its id."""
+    """One run: its summary, its thirteen features, its id, and what the person wrote about it."""
     rows = [f"  {name:<20}{number(part):>12}" for name, part in value["features"].items()]
-    return "\n".join([inert(str(value.get("summary", ""))), *rows, f"  id {value.get('experiment_id', '')}"])
+    marks = [f"  tags {', '.join(value['tags'])}"] if value.get("tags") else []
+    marks += [f"  note {one_line(value['note'], 2000)}"] if value.get("note") else []
+    return "\n".join([inert(str(value.get("summary", ""))), *rows, f"  id {value.get('experiment_id', '')}", *marks])
 
 
 def _scores(value: Value) -> str:

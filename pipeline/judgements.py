@@ -50,6 +50,11 @@ def explanation(lab: Lab, experiment_id: str) -> dict[str, Any] | None:
     return dict(rows[0]) if rows else None
 
 
+def forget_explanation(lab: Lab, experiment_id: str) -> None:
+    """Delete the stored explanation of an experiment, if there is one. Raises LabError."""
+    _execute(lab, "DELETE FROM explanations WHERE experiment_id = ?", (experiment_id,))
+
+
 def preferences_path(lab: Lab) -> Path:
     """Where preferences are kept."""
     return lab.data.with_name("preferences.jsonl")

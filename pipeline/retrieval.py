@@ -39,6 +39,15 @@ _STEPS = [
         kind UNINDEXED, source UNINDEXED, title, text, aliases, tokenize='porter unicode61'
     );
     """,
+    # SQLite gives a deleted last row's number to the next run, so the mark must not stay above the last row.
+    """
+    CREATE TRIGGER passages_forget AFTER DELETE ON experiments BEGIN
+        UPDATE passages_seen SET mark = (SELECT coalesce(max(rowid), 0) FROM experiments)
+            WHERE source = 'experiments'
+            AND CAST(mark AS INTEGER) > (SELECT coalesce(max(rowid), 0) FROM experiments);
+        INSERT OR REPLACE INTO passages_seen VALUES ('deleted experiments', '1');
+    END;
+    """,
 ]
 _COMMON_WORDS = (
     "a an and are as at be by can do does for from has have how i in is it its me of on or run say tell that the "
@@ -125,6 +134,9 @@ def _refresh(conn: sqlite3.Connection, lab: Lab) -> None:
     try:
         if seen.get("glossary") != _GLOSSARY_VERSION:
             _add_glossary(conn)
+        if "deleted experiments" in seen:
+            conn.execute("DELETE FROM passages WHERE kind = 'experiment' AND source NOT IN (SELECT id FROM experiments)")
+            conn.execute("DELETE FROM passages_seen WHERE source = 'deleted experiments'")
         _add_experiments(conn, int(seen.get("experiments", 0)))
         for path in sorted((lab.root / "reports").glob("*.md")):
             mark = str(path.stat().st_mtime_ns)

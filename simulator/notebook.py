@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,30 @@ _STEPS = [
         created TEXT NOT NULL
     );
     CREATE INDEX experiments_created ON experiments (created);
+    """,
     """
+    CREATE TABLE experiment_tags (
+        id TEXT NOT NULL REFERENCES experiments (id) ON DELETE CASCADE,
+        tag TEXT NOT NULL,
+        PRIMARY KEY (id, tag)
+    );
+    CREATE INDEX experiment_tags_tag ON experiment_tags (tag);
+    CREATE TABLE experiment_notes (
+        id TEXT PRIMARY KEY REFERENCES experiments (id) ON DELETE CASCADE,
+        note TEXT NOT NULL
+    );
+    """,
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run: its result, when it was kept (ISO 8601, UTC), and what the person wrote about it."""
+
+    result: dict[str, Any]
+    created: str = ""
+    note: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class Notebook:
@@ -89,6 +112,49 @@ class Notebook:
             ).fetchall()
         return [json.loads(row[0]) for row in rows]
 
+    def find(
+        self, where: str, values: Sequence[Any], order: str = "created DESC, rowid DESC", limit: int = 20
+    ) -> tuple[int, list[Entry]]:
+        """Return how many entries match, and the first `limit` of them.
+
+        `where` and `order` are SQL over the table experiments with marks for `values`; see `simulator.notebook_search`.
+        """
+        with self._words("read"):
+            total = self._conn.execute(f"SELECT count(*) FROM experiments WHERE {where}", values).fetchone()[0]
+            rows = self._conn.execute(
+                "SELECT result, created, coalesce((SELECT note FROM experiment_notes n WHERE n.id = experiments.id), ''),"
+                " coalesce((SELECT group_concat(tag, ' ') FROM (SELECT tag FROM experiment_tags t"
+                " WHERE t.id = experiments.id ORDER BY tag)), '')"
+                f" FROM experiments WHERE {where} ORDER BY {order} LIMIT ?",
+                (*values, limit),
+            ).fetchall()
+        return int(total), [Entry(json.loads(row[0]), row[1], row[2], tuple(row[3].split())) for row in rows]
+
+    def entry(self, experiment_id: str) -> Entry:
+        """Return one result with its time, tags and note. Raises UnknownExperiment."""
+        _, found = self.find("id = ?", (experiment_id,))
+        return found[0] if found else Entry(self.get(experiment_id))
+
+    def tag(self, experiment_id: str, tag: str) -> None:
+        """Add a tag to a run. Raises UnknownExperiment."""
+        self._change(experiment_id, "INSERT OR IGNORE INTO experiment_tags VALUES (?, ?)", (experiment_id, tag))
+
+    def untag(self, experiment_id: str, tag: str) -> None:
+        """Remove a tag from a run. Raises UnknownExperiment."""
+        self._change(experiment_id, "DELETE FROM experiment_tags WHERE id = ? AND tag = ?", (experiment_id, tag))
+
+    def annotate(self, experiment_id: str, note: str) -> None:
+        """Replace a run's note; an empty note removes it. Raises UnknownExperiment."""
+        if note:
+            sql, values = "INSERT OR REPLACE INTO experiment_notes VALUES (?, ?)", (experiment_id, note)
+        else:
+            sql, values = "DELETE FROM experiment_notes WHERE id = ?", (experiment_id,)
+        self._change(experiment_id, sql, values)
+
+    def delete(self, experiment_id: str) -> None:
+        """Delete a run with its tags and note. Raises UnknownExperiment."""
+        self._change(experiment_id, "DELETE FROM experiments WHERE id = ?", (experiment_id,))
+
     def known(self, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that the notebook holds."""
         wanted = list(ids)
@@ -116,6 +182,11 @@ class Notebook:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _change(self, experiment_id: str, sql: str, values: Sequence[str]) -> None:
+        self.get(experiment_id)
+        with self._words("written"):
+            self._conn.execute(sql, values)
 
     @contextmanager
     def _words(self, verb: str) -> Iterator[None]:

@@ -49,7 +49,7 @@ class ExperimentCard(Turn):
 
 
 def head(result: dict[str, Any]) -> Content:
-    """Name, id, parameters and summary."""
+    """Name, id, parameters, summary, tags and note."""
     name, key = inert(str(result.get("experiment", "experiment"))), inert(str(result.get("experiment_id", "")))
     params = result.get("params") or {}
     shown = " ".join(f"{key}={_short(value)}" for key, value in params.items() if value is not None)
@@ -57,6 +57,9 @@ def head(result: dict[str, Any]) -> Content:
     lines = [title, Content(inert(shown))]
     if summary := str(result.get("summary", "")):
         lines.append(Content(inert(summary)))
+    marks = [f"#{tag}" for tag in result.get("tags") or []] + ([str(result["note"])] if result.get("note") else [])
+    if marks:
+        lines.append(Content(one_line(" ".join(marks), 200)).stylize("$foreground-muted"))
     return Content("\n").join(lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import tempfile
 import threading
@@ -16,6 +17,14 @@ from simulator.private_files import opener, private_folder
 from simulator.python_child import command, environment
 
 _START_SECONDS = 300.0
+
+SPINS = "1000"
+"""How often a thread of llama.cpp looks for the others after each product before it sleeps (libgomp's GOMP_SPINCOUNT).
+
+libgomp's default spins for milliseconds, which costs most of the speed beside a busy process; threads that sleep at once
+(OMP_WAIT_POLICY=passive) wake too late on an idle machine. `bench/decoding.py` compares the choices. Only the wheels for
+Linux use libgomp: those for macOS have llama.cpp's own threads, and those for Windows have vcomp, which ignores it.
+"""
 
 
 class EngineProcess:
@@ -31,9 +40,7 @@ class EngineProcess:
                 stderr=stream,
                 text=True,
                 start_new_session=True,
-                # llama.cpp's OpenMP threads meet after every product. Where a job has the cores, too, threads that
-                # spin there cost ten times the speed (2 cores under load: 58 tokens a second asleep, 6 spinning).
-                env=environment({"OMP_WAIT_POLICY": "passive"}),
+                env=environment(_waiting()),
             )
 
     @property
@@ -97,6 +104,12 @@ class EngineProcess:
             return tempfile.TemporaryFile()
         private_folder(self._log.parent)
         return open(self._log, "wb", opener=opener)
+
+
+def _waiting() -> dict[str, str]:
+    """Return the setting of how the child's threads wait, unless the user has chosen one."""
+    chosen = any(name in os.environ for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"))
+    return {} if chosen else {"GOMP_SPINCOUNT": SPINS}
 
 
 def _read_line(stream: IO[str], answers: Queue[str]) -> None:

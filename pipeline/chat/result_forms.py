@@ -8,12 +8,15 @@ from itertools import islice
 from typing import Any
 
 from simulator.fingerprint import FEATURE_UNITS
+from simulator.notebook_search import number_of
 from simulator.number_text import figure
 from simulator.verdict_sentences import MARK, meaning
 
 Result = Mapping[str, Any]
 
 _LISTED = 8
+_USUAL = {"shots", "workers", "iterations"}
+"""Settings that a list of runs leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,28 @@ def _scientist(result: Result) -> Form:
     return Form(numbers, f"{agent} {told} random search.", more)
 
 
+def _notebook(result: Result) -> Form:
+    """A line for each run found: settings, then the number asked for; of a single run, all that it measured."""
+    rows, number = result["runs"], result["params"].get("number")
+    lines = []
+    for row in rows:
+        run = row["result"]
+        known = FORMS.get(str(run.get("experiment")))
+        numbers = known(run).numbers if known else {}
+        wanted = {number: number_of(run, number)} if number else numbers if len(rows) == 1 else {}
+        said = ", ".join(f"{name} {shown(value)}" for name, value in wanted.items())
+        said = said or clipped(run.get("summary", ""), 120)
+        marks = [row["created"], *row["tags"], *([clipped(row["note"], 80)] if row["note"] else [])]
+        marks += ["older physics, not comparable"] if row["older_physics"] else []
+        settings = ", ".join(f"{name} {value_text(value)}" for name, value in _short_settings(run).items())
+        lines.append(f"{run['experiment']} {run['experiment_id']} ({', '.join(marks)}): {settings}: {said}")
+    return Form({"matching": result["matching"]}, more="\n".join(lines) or "No run matches.")
+
+
+def _short_settings(run: Result) -> dict[str, Any]:
+    return {name: value for name, value in run["params"].items() if value is not None and name not in _USUAL}
+
+
 FORMS: dict[str, Callable[[Result], Form]] = {
     "run_phase": _run_phase,
     "tri": _tri,
@@ -155,4 +180,5 @@ FORMS: dict[str, Callable[[Result], Form]] = {
     "classify": _classify,
     "sweep": _sweep,
     "scientist": _scientist,
+    "notebook": _notebook,
 }
