@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from simulator.catalogue import EXPERIMENTS
 from simulator.fingerprint import FEATURE_NAMES, PHYSICS_VERSION
-from simulator.params import Params, Phase, Whole
+from simulator.params import Params, PhaseName, Whole
 
 if TYPE_CHECKING:
     from simulator.notebook import Entry, Notebook
@@ -65,7 +65,7 @@ class NotebookSearch(Params):
     experiment: Annotated[str, AfterValidator(_kind), _enum(tuple(EXPERIMENTS))] | None = Field(
         None, description="Only runs of this experiment.", examples=["run_phase"]
     )
-    phase_type: Phase | None = Field(None, description="Only runs of this phase.", examples=["spt_cluster"])
+    phase_type: PhaseName | None = Field(None, description="Only runs of this phase.", examples=["spt_cluster"])
     system_size: Annotated[int, Field(ge=1), Whole] | None = Field(
         None, description="Only runs of this many qubits.", examples=[48]
     )

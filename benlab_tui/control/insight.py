@@ -93,9 +93,20 @@ def question_before(screen: Sending, message_id: int) -> str:
 
 
 def known_results(screen: Sending, before: int) -> list[dict[str, Any]]:
-    """The results of the session's last cards before that message."""
-    cards = [m for m in screen.chats.messages(screen.session.id, 60, before) if "result" in m.meta]
-    return [card.meta["result"] for card in cards[-_KNOWN:]]
+    """The results of the session's last cards before that message, and of the runs that were looked up."""
+    messages = screen.chats.messages(screen.session.id, 60, before)
+    cards = [m.meta["result"] for m in messages if "result" in m.meta]
+    keys = [str(key) for m in messages for key in m.meta.get("found", [])]
+    return [*_stored(screen, keys[-_KNOWN:]), *cards[-_KNOWN:]]
+
+
+def _stored(screen: Sending, keys: list[str]) -> list[dict[str, Any]]:
+    """Those runs, without the ones that were deleted since."""
+    if not keys:
+        return []
+    with screen.lab.notebook() as notebook:
+        known = notebook.known(keys)
+        return [notebook.get(key) for key in keys if key in known]
 
 
 async def explain(screen: Sending, result: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The experiments as tools of the chat model: the same schemas as everywhere, checked, bounded, shown as cards."""
+"""The tools of the chat model: the experiments, checked, bounded and shown as cards, and the notebook, to read."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import simulator
 from pipeline.chat.tool_text import refusal_text, result_text
 from pipeline.errors import PipelineError
+from simulator import notebook_search
 from simulator.errors import SimulatorError
 from simulator.events import Failed, Result
 
@@ -29,8 +30,8 @@ ASKED_FIRST = {"sweep", "scientist"}
 
 @cache
 def schemas() -> list[dict[str, Any]]:
-    """Every experiment as a function schema, from its parameter model."""
-    return [
+    """Every experiment as a function schema, from its parameter model, and the search of the notebook."""
+    experiments = [
         {
             "type": "function",
             "function": {
@@ -41,6 +42,7 @@ def schemas() -> list[dict[str, Any]]:
         }
         for name, experiment in simulator.EXPERIMENTS.items()
     ]
+    return [*experiments, notebook_search.schema()]
 
 
 class Refused(Exception):
@@ -48,10 +50,13 @@ class Refused(Exception):
 
 
 def check(call: ToolCall) -> tuple[str, BaseModel]:
-    """The experiment's name and its checked parameters. Raises Refused."""
-    if call.name not in simulator.EXPERIMENTS:
-        raise Refused(f"{call.name[:60]!r} is not an experiment: use one of {', '.join(simulator.EXPERIMENTS)}")
+    """The tool's name and its checked parameters. Raises Refused."""
+    if call.name not in simulator.EXPERIMENTS and call.name != notebook_search.NAME:
+        known = ", ".join([*simulator.EXPERIMENTS, notebook_search.NAME])
+        raise Refused(f"{call.name[:60]!r} is not a tool: use one of {known}")
     try:
+        if call.name == notebook_search.NAME:
+            return call.name, simulator.validate(notebook_search.NotebookSearch, call.arguments)
         return call.name, simulator.validate(simulator.EXPERIMENTS[call.name].public, call.arguments)
     except SimulatorError as error:
         raise Refused(str(error)) from error
@@ -103,6 +108,8 @@ class ToolTurn:
             name, params = check(call)
             if name in ASKED_FIRST and not await self._screen.ask(question(name, params)):
                 raise Refused(f"the person did not want {name} to run")
+            if isinstance(params, notebook_search.NotebookSearch):
+                return await self._look_up(params)
             result = await self._run(name, params)
         except Refused as error:
             self._refusals += 1
@@ -111,6 +118,22 @@ class ToolTurn:
             return refusal_text(str(error))
         await self._screen.show_experiment(result)
         return result_text(result)
+
+    async def _look_up(self, params: notebook_search.NotebookSearch) -> str:
+        """Searches the notebook; the person sees the text that the model reads."""
+        from pipeline.chat.result_text import result_text as search_text
+
+        def look() -> dict[str, Any]:
+            with self._screen.lab.notebook() as notebook:
+                return notebook_search.search(notebook, params)
+
+        try:
+            found = await asyncio.to_thread(look)
+        except (SimulatorError, PipelineError) as error:
+            raise Refused(str(error)) from error
+        text = search_text(found)
+        await self._screen.answer(text, found=[row["result"]["experiment_id"] for row in found["runs"]])
+        return text
 
     async def _run(self, name: str, params: BaseModel) -> dict[str, Any]:
         """The result within what is left of the turn's seconds; what was asked about first has no limit."""

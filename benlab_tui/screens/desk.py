@@ -157,10 +157,10 @@ class Desk(Screen[None]):
         text = as_slash(text)
         await self.transcript.add(NoteTurn(text, True, self.keep("note", text, error=True)))
 
-    async def answer(self, text: str) -> None:
-        """A command's text, shown as it is."""
+    async def answer(self, text: str, **meta: Any) -> None:
+        """A command's text, shown as it is; `meta` is stored with it."""
         text = as_slash(text)
-        await self.transcript.add(NoteTurn(text, message_id=self.keep("note", text)).add_class("-plain"))
+        await self.transcript.add(NoteTurn(text, message_id=self.keep("note", text, **meta)).add_class("-plain"))
 
     def warn(self, text: str) -> None:
         """A toast, once for each text."""

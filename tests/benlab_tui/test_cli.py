@@ -76,6 +76,25 @@ def test_what_was_run_can_be_read_again(tmp_path: Path) -> None:
     assert "no experiment 'x' is in this lab's notebook" in benlab("notebook", "x", lab=tmp_path).stderr
 
 
+def test_runs_are_tagged_annotated_searched_and_deleted(tmp_path: Path) -> None:
+    for seed in ("seed=1", "seed=2"):
+        benlab(*RUN_PHASE, seed, lab=tmp_path)
+    rows = last(benlab("notebook", "order=oldest", "--json", lab=tmp_path))["experiments"]
+    first, second = (row["id"] for row in rows)
+    changed = benlab("notebook", first, "add_tag=baseline", "note=for the talk", lab=tmp_path).stdout
+    assert changed == f"{first}: baseline; for the talk\n"
+    listed = benlab("notebook", "tag=baseline", lab=tmp_path).stdout
+    assert first in listed and second not in listed and "#baseline for the talk" in listed
+    shown = benlab("notebook", first, lab=tmp_path).stdout
+    assert "tags baseline" in shown and "note for the talk" in shown
+    assert "no run matches" in benlab("notebook", "day=2020-01-01", lab=tmp_path).stdout
+    refused = benlab("notebook", first, "delete=yes", lab=tmp_path)
+    assert refused.returncode != 0 and "give --yes" in refused.stderr
+    assert f"deleted run_phase {first}" in benlab("notebook", first, "--delete", "--yes", lab=tmp_path).stdout
+    assert [row["id"] for row in last(benlab("notebook", "--json", lab=tmp_path))["experiments"]] == [second]
+    assert "note is given without a run" in benlab("notebook", "note=lost", lab=tmp_path).stderr
+
+
 def test_the_lab_option_stands_before_or_after(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "benlab_tui", *RUN_PHASE, "--json", f"--lab={tmp_path}"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)

@@ -22,6 +22,7 @@ from benlab_tui.widgets.turns import ReplyTurn
 from pipeline import judgements
 from pipeline.chat.events import ToolCall
 from pipeline.data.feedback import judged
+from simulator.number_text import figure
 
 RUN = {"phase_type": "spt_cluster", "system_size": 8, "depth": 4, "seed": 3}
 
@@ -58,7 +59,7 @@ async def test_a_bad_call_goes_back_once_with_its_reason_and_ends_at_the_second(
         assert "below the smallest, 4" in json.loads(engine.seen[1][-1]["content"])["error"]
         assert len(engine.seen) == 2
         assert [kind for kind, _ in shown(app)] == ["UserTurn", "NoteTurn", "NoteTurn"]
-        assert "'rm' is not an experiment" in shown(app)[-1][1]
+        assert "'rm' is not a tool" in shown(app)[-1][1]
 
 
 async def test_a_call_may_name_a_phase_as_people_do(lab, scripted, console, typed):
@@ -66,6 +67,34 @@ async def test_a_call_may_name_a_phase_as_people_do(lab, scripted, console, type
     async with console(lab, engine) as (app, pilot):
         await typed(app, pilot, "run the spt phase")
         assert json.loads(engine.seen[1][-1]["content"])["phase_type"] == "spt_cluster"
+
+
+async def test_the_model_looks_up_runs_of_the_notebook_and_their_numbers_are_checked(
+    lab, scripted, console, typed, shown
+):
+    with lab.notebook() as notebook:
+        results = [simulator.run_now("run_phase", notebook, **{**RUN, "seed": seed}) for seed in range(4)]
+        notebook.tag(results[0]["experiment_id"], "baseline")
+    largest = max(results, key=lambda result: result["features"]["entropy_final"])
+    truth = largest["features"]["entropy_final"]
+    engine = scripted(
+        [call("notebook", number="entropy_final", order="largest", limit=1)],
+        f"Your run with seed {largest['params']['seed']} had the largest: entropy_final {truth:.2f}, not 9.75.",
+        [call("notebook", tag="two words")],
+        "I cannot look that up.",
+    )
+    async with console(lab, engine) as (app, pilot):
+        await typed(app, pilot, "which of my runs had the largest entropy?", 60)
+        told = engine.seen[1][-1]
+        assert (told["role"], told["tool_name"]) == ("tool", "notebook")
+        assert largest["experiment_id"] in told["content"]
+        assert f"entropy_final {figure(truth)}" in told["content"]
+        assert told["content"] in [text for kind, text in shown(app) if kind == "NoteTurn"]
+        assert f"✓ entropy_final {truth:.2f}" in str(app.main.query_one(ReplyTurn).query_one(".under").render())
+        await typed(app, pilot, "and those with two words?", 60)
+        assert "tag is 'two words'" in engine.seen[3][-1]["content"]
+    with lab.notebook() as notebook:
+        assert notebook.count() == 4
 
 
 async def test_a_sweep_is_asked_about_first(lab, scripted, console, settled, shown):

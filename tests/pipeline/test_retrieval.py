@@ -31,6 +31,24 @@ def test_a_new_experiment_is_found_by_the_next_search_and_only_once(lab):
         assert len(found) == 1
 
 
+def test_a_deleted_run_is_not_found_and_the_run_that_gets_its_row_is(lab):
+    def experiments(words: str) -> list[str]:
+        return [passage.source for passage in search(lab, words, 9) if passage.kind == "experiment"]
+
+    with lab.notebook() as notebook:
+        simulator.run_now("run_phase", notebook, phase_type="spt_cluster", system_size=6, depth=2, seed=1)
+        gone = simulator.run_now("run_phase", notebook, phase_type="pseudorandom", system_size=6, depth=2, seed=41)
+    assert experiments("pseudorandom") == [gone["experiment_id"]]
+    with lab.notebook() as notebook:
+        notebook.delete(gone["experiment_id"])
+        new = simulator.run_now("run_phase", notebook, phase_type="trivial_product", system_size=6, depth=2, seed=7)
+    assert experiments("pseudorandom") == []
+    assert experiments("trivial product") == [new["experiment_id"]]
+    with lab.notebook() as notebook:
+        notebook.put(gone)
+    assert experiments("pseudorandom") == [gone["experiment_id"]]
+
+
 def test_the_prompt_cites_by_number_and_stays_short(lab):
     text, passages = augment(lab, "How do I interpret replay drift?")
     assert text.endswith("Question: How do I interpret replay drift?")
