@@ -135,7 +135,8 @@ def _refresh(conn: sqlite3.Connection, lab: Lab) -> None:
         if seen.get("glossary") != _GLOSSARY_VERSION:
             _add_glossary(conn)
         if "deleted experiments" in seen:
-            conn.execute("DELETE FROM passages WHERE kind = 'experiment' AND source NOT IN (SELECT id FROM experiments)")
+            gone = "kind = 'experiment' AND source NOT IN (SELECT id FROM experiments)"
+            conn.execute(f"DELETE FROM passages WHERE {gone}")
             conn.execute("DELETE FROM passages_seen WHERE source = 'deleted experiments'")
         _add_experiments(conn, int(seen.get("experiments", 0)))
         for path in sorted((lab.root / "reports").glob("*.md")):

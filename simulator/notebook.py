@@ -51,6 +51,10 @@ class Entry:
     tags: tuple[str, ...] = ()
 
 
+def _entry(result: str, created: str, note: str | None, tags: str | None) -> Entry:
+    return Entry(json.loads(result), created, note or "", tuple(sorted((tags or "").split())))
+
+
 class Notebook:
     """Results by experiment id. The same id is kept once: its newest result stands.
 
@@ -122,13 +126,12 @@ class Notebook:
         with self._words("read"):
             total = self._conn.execute(f"SELECT count(*) FROM experiments WHERE {where}", values).fetchone()[0]
             rows = self._conn.execute(
-                "SELECT result, created, coalesce((SELECT note FROM experiment_notes n WHERE n.id = experiments.id), ''),"
-                " coalesce((SELECT group_concat(tag, ' ') FROM (SELECT tag FROM experiment_tags t"
-                " WHERE t.id = experiments.id ORDER BY tag)), '')"
+                "SELECT result, created, (SELECT note FROM experiment_notes n WHERE n.id = experiments.id),"
+                " (SELECT group_concat(tag, ' ') FROM experiment_tags t WHERE t.id = experiments.id)"
                 f" FROM experiments WHERE {where} ORDER BY {order} LIMIT ?",
                 (*values, limit),
             ).fetchall()
-        return int(total), [Entry(json.loads(row[0]), row[1], row[2], tuple(row[3].split())) for row in rows]
+        return int(total), [_entry(*row) for row in rows]
 
     def entry(self, experiment_id: str) -> Entry:
         """Return one result with its time, tags and note. Raises UnknownExperiment."""
@@ -146,10 +149,9 @@ class Notebook:
     def annotate(self, experiment_id: str, note: str) -> None:
         """Replace a run's note; an empty note removes it. Raises UnknownExperiment."""
         if note:
-            sql, values = "INSERT OR REPLACE INTO experiment_notes VALUES (?, ?)", (experiment_id, note)
+            self._change(experiment_id, "INSERT OR REPLACE INTO experiment_notes VALUES (?, ?)", (experiment_id, note))
         else:
-            sql, values = "DELETE FROM experiment_notes WHERE id = ?", (experiment_id,)
-        self._change(experiment_id, sql, values)
+            self._change(experiment_id, "DELETE FROM experiment_notes WHERE id = ?", (experiment_id,))
 
     def delete(self, experiment_id: str) -> None:
         """Delete a run with its tags and note. Raises UnknownExperiment."""

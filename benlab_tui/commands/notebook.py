@@ -37,7 +37,8 @@ class NotebookParams(NotebookSearch):
     def _of_one_run(self) -> NotebookParams:
         asked = [name for name in _CHANGES if name in self.model_fields_set]
         if asked and not self.experiment_id:
-            raise ValueError(f"{asked[0]} is given without a run: write the id first, as in `benlab notebook ID {asked[0]}=…`")
+            how = f"`benlab notebook ID {asked[0]}=…`"
+            raise ValueError(f"{asked[0]} is given without a run: write the run's id first, as in {how}")
         return self
 
 

@@ -19,11 +19,11 @@ from simulator.python_child import command, environment
 _START_SECONDS = 300.0
 
 SPINS = "1000"
-"""How often a thread of llama.cpp looks for the others after each product before it sleeps (libgomp's GOMP_SPINCOUNT).
+"""How often a thread of llama.cpp looks for the others after a product before it sleeps: libgomp's GOMP_SPINCOUNT.
 
-libgomp's default spins for milliseconds, which costs most of the speed beside a busy process; threads that sleep at once
-(OMP_WAIT_POLICY=passive) wake too late on an idle machine. `bench/decoding.py` compares the choices. Only the wheels for
-Linux use libgomp: those for macOS have llama.cpp's own threads, and those for Windows have vcomp, which ignores it.
+libgomp's default spins for milliseconds, which costs most of the speed beside a busy process; threads that sleep at
+once (OMP_WAIT_POLICY=passive) wake too late on an idle machine. `bench/decoding.py` compares the choices. Only the
+wheels for Linux use libgomp: those for macOS have llama.cpp's own threads, those for Windows vcomp, which ignores it.
 """
 
 

@@ -155,9 +155,7 @@ def _notebook(result: Result) -> Form:
     lines = []
     for row in rows:
         run = row["result"]
-        known = FORMS.get(str(run.get("experiment")))
-        numbers = known(run).numbers if known else {}
-        wanted = {number: number_of(run, number)} if number else numbers if len(rows) == 1 else {}
+        wanted = {number: number_of(run, number)} if number else _numbers(run) if len(rows) == 1 else {}
         said = ", ".join(f"{name} {shown(value)}" for name, value in wanted.items())
         said = said or clipped(run.get("summary", ""), 120)
         marks = [row["created"], *row["tags"], *([clipped(row["note"], 80)] if row["note"] else [])]
@@ -165,6 +163,14 @@ def _notebook(result: Result) -> Form:
         settings = ", ".join(f"{name} {value_text(value)}" for name, value in _short_settings(run).items())
         lines.append(f"{run['experiment']} {run['experiment_id']} ({', '.join(marks)}): {settings}: {said}")
     return Form({"matching": result["matching"]}, more="\n".join(lines) or "No run matches.")
+
+
+def _numbers(run: Result) -> dict[str, Any]:
+    """What the run measured; nothing if it is of a kind or a release that has no form here."""
+    try:
+        return FORMS[str(run.get("experiment"))](run).numbers
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        return {}
 
 
 def _short_settings(run: Result) -> dict[str, Any]:
