@@ -13,6 +13,7 @@ from benlab_tui import arguments, registry
 from benlab_tui.errors import BadArgument, Cancelled, ConsoleError, Declined, UnknownCommand
 from benlab_tui.headless_context import HeadlessContext
 from benlab_tui.options import Options
+from benlab_tui.trusting import with_trust
 from pipeline.errors import BadInput, Interrupted, PipelineError
 from pipeline.lab import Lab, find_lab, lab_folder
 from simulator.errors import BadParameter, SimulatorError, UnknownName
@@ -61,7 +62,13 @@ def _lab(command: Command, options: Options) -> Lab:
 
 async def _run(command: Command, context: HeadlessContext, params: Any) -> Value:
     """The command as a task that SIGINT, SIGTERM and SIGHUP cancel."""
-    task = asyncio.ensure_future(command.run(context, params))
+
+    async def run() -> Value | None:
+        return await command.run(context, params)
+
+    # A general --yes answers what the command asks, and not whether a folder is to be trusted.
+    ask = context.confirm if context.interactive and not context.yes else None
+    task = asyncio.ensure_future(with_trust(context.lab, ask, run))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with contextlib.suppress(NotImplementedError, RuntimeError):

@@ -121,9 +121,9 @@ def _installed(lab: Lab) -> Check:
 def _ollama(lab: Lab) -> Check:
     import asyncio
 
-    from pipeline.chat.open import ollama_url
+    from pipeline.chat.open import contact_url
 
-    host = ollama_url(lab)
+    host = contact_url(lab)
     version = asyncio.run(_ollama_version(host))
     if version is None:
         return Check("ollama", "ok", f"no server at {host}: the embedded engine (llama.cpp) answers instead")

@@ -9,6 +9,7 @@
     ├── ExportError     an adapter that GGUF cannot carry
     ├── InstallError    a model that cannot be installed, or a failed receipt
     ├── ChatError       an engine or server that does not answer as it should
+    ├── Untrusted       a lab's file names a host or key that no person has agreed to
     ├── NetworkError    what was tried over the network, and how it failed
     ├── Interrupted     the work was cancelled
     └── MissingExtra    an optional package that is not installed
@@ -59,6 +60,10 @@ class InstallError(PipelineError):
 
 class ChatError(PipelineError):
     """An engine or server that does not answer as it should."""
+
+
+class Untrusted(PipelineError):
+    """A file of the lab names a host, a key or a plug-in that no person has agreed to yet."""
 
 
 class NetworkError(PipelineError):

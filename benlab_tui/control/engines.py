@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from benlab_tui.trusting import Ask, with_trust
 from pipeline.errors import ChatError, PipelineError
 
 if TYPE_CHECKING:
@@ -22,15 +24,15 @@ async def open_engine(lab: Lab, model: str) -> ChatEngine:
     """The real opener: Ollama where its server lists the model, else the embedded engine. Raises ChatError."""
     from pipeline import chat
 
-    host = lab.config().get("chat", {}).get("ollama_host")
-    return await chat.open_engine(lab, model, ollama_host=host)
+    return await chat.open_engine(lab, model)
 
 
 class Engines:
-    """Holds the engine in use. `model` is a name, or AUTOMATIC."""
+    """Holds the engine in use. `model` is a name, or AUTOMATIC; `ask` puts a question about trust to the person."""
 
-    def __init__(self, lab: Lab, opener: Opener | None = None, model: str = AUTOMATIC) -> None:
+    def __init__(self, lab: Lab, opener: Opener | None = None, model: str = AUTOMATIC, ask: Ask | None = None) -> None:
         self._lab = lab
+        self._ask = ask
         self._opener = opener or open_engine
         self._engine: ChatEngine | None = None
         self._opening = asyncio.Lock()
@@ -97,7 +99,7 @@ class Engines:
         problem: PipelineError = ChatError("no model is here")
         for model in wanted:
             try:
-                engine = await self._opener(self._lab, model)
+                engine = await with_trust(self._lab, self._ask, partial(self._opener, self._lab, model))
                 self.problem = ""
                 return engine
             except PipelineError as error:

@@ -8,6 +8,7 @@ from benlab_tui import arguments, registry
 from benlab_tui.control.context import ConsoleContext
 from benlab_tui.errors import Cancelled, ConsoleError
 from benlab_tui.plain_text import as_text
+from benlab_tui.trusting import with_trust
 from pipeline.errors import PipelineError
 from simulator.errors import SimulatorError
 
@@ -27,7 +28,11 @@ async def run_line(screen: Sending, line: str) -> None:
             raise ConsoleError("a slash alone is no command: type a name after it, or /help")
         command = registry.find(words[0], "console")
         variant, params = arguments.parse(command, words[1:])
-        value = await command.run(context, (variant, params) if variant else params)
+
+        async def run() -> Any:
+            return await command.run(context, (variant, params) if variant else params)
+
+        value = await with_trust(screen.lab, screen.ask, run)
         text = await context.finish()
         await _show(screen, text, value or {})
     except Cancelled as error:

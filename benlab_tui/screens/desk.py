@@ -71,7 +71,7 @@ class Desk(Screen[None]):
         """The engine in use."""
         from benlab_tui.control.engines import Engines
 
-        return Engines(self.lab, self._opener, self.chats.recall("model") or self._model_of_config())
+        return Engines(self.lab, self._opener, self.chats.recall("model") or self._model_of_config(), self.ask)
 
     def _model_of_config(self) -> str:
         """`[chat] model` of benlab.toml; "auto" where it names none. What was chosen in the console wins over it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING
 
 from benlab_tui.control.engines import AUTOMATIC
@@ -69,13 +68,12 @@ def ollama_models(lab: Lab) -> list[str]:
     """What the Ollama server lists; nothing where none answers at once."""
     import httpx
 
-    from pipeline.chat.http import address, is_loopback
-    from pipeline.chat.open import DEFAULT_HOST
+    from pipeline.chat.http import is_loopback
+    from pipeline.chat.open import contact_url
     from pipeline.errors import PipelineError
 
     try:
-        asked = lab.config().get("chat", {}).get("ollama_host")
-        url = address(str(asked or os.environ.get("OLLAMA_HOST") or DEFAULT_HOST))
+        url = contact_url(lab)
         with httpx.Client(timeout=1.0, trust_env=not is_loopback(url)) as client:
             listed = client.get(f"{url}/api/tags").json()["models"]
         return [str(entry["name"]) for entry in listed][:100]

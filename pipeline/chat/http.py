@@ -63,6 +63,15 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def keep_key_private(client: Any, url: str) -> None:
+    """Take $OLLAMA_API_KEY off an Ollama client whose words would carry it in the clear to another machine.
+
+    The client adds the variable by itself, whatever server it talks to.
+    """
+    if not url.startswith("https:") and not is_loopback(url):
+        client._client.headers.pop("authorization", None)
+
+
 async def sse(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
     """The JSON objects of a stream of server-sent events. Raises ChatError on an error event or broken JSON."""
     async for line in response.aiter_lines():

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall
-from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, tls_for
+from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, keep_key_private, tls_for
 from pipeline.chat.tool_text import as_turns, with_system_text
 from pipeline.chat.tools import ToolReader, describe
 from pipeline.errors import ChatError
@@ -128,7 +128,10 @@ class OllamaEngine:
             from ollama import AsyncClient
 
             timeout = httpx.Timeout(READ_SECONDS, connect=_ASK_SECONDS)
-            self._client = AsyncClient(self.url, timeout=timeout, trust_env=self.is_remote, verify=tls_for(self.url))
+            self._client = AsyncClient(
+                self.url, timeout=timeout, trust_env=self.is_remote, verify=tls_for(self.url), follow_redirects=False
+            )
+            keep_key_private(self._client, self.url)
         return self._client
 
     def _with_system(self, messages: Sequence[Message]) -> list[Message]:

@@ -58,7 +58,7 @@ async def open_engine(lab: Lab, model: str = "ben-lab", *, ollama_host: str | No
     modelfile = load(lab)
     if model.startswith("url:"):
         return _openai(lab, model.removeprefix("url:"), modelfile)
-    if engine := await _ollama(ollama_url(lab, ollama_host), model, modelfile, lab):
+    if engine := await _ollama(contact_url(lab, ollama_host), model, modelfile, lab):
         return engine
     return await asyncio.to_thread(_embedded, lab, model, modelfile)
 
@@ -68,6 +68,19 @@ def ollama_url(lab: Lab, host: str | None = None) -> str:
     from pipeline.chat.http import address
 
     return address(host or configured(lab, "chat", "ollama_host") or os.environ.get("OLLAMA_HOST") or DEFAULT_HOST)
+
+
+def contact_url(lab: Lab, host: str | None = None) -> str:
+    """`ollama_url`, for whoever is about to speak to that server.
+
+    A remote host that benlab.toml names is passed over after a no. Raises Untrusted before there is an answer.
+    """
+    from pipeline.chat.http import address
+    from pipeline.trust import may_use_config
+
+    if host or not configured(lab, "chat", "ollama_host") or may_use_config(lab):
+        return ollama_url(lab, host)
+    return address(os.environ.get("OLLAMA_HOST") or DEFAULT_HOST)
 
 
 def defaults_of(modelfile: Modelfile) -> ChatOptions:
@@ -204,10 +217,17 @@ def _not_here(lab: Lab, model: str, registry: Any) -> str:
 
 
 def _openai(lab: Lab, model: str, modelfile: Modelfile) -> ChatEngine:
+    from pipeline.chat.http import address
     from pipeline.chat.openai import OpenAIEngine
+    from pipeline.trust import key_variable, may_use_config, shown
 
     url = configured(lab, "chat", "url")
     if not url:
         raise ChatError('no server is named for url: models: set [chat] url = "http://HOST:PORT/v1" in benlab.toml')
-    key = os.environ.get(configured(lab, "chat", "key_env") or "OPENAI_API_KEY", "")
+    key = os.environ.get(key_variable(lab.config()["chat"]), "")
+    if not may_use_config(lab):
+        raise ChatError(
+            f"{lab.config_path} names the server {shown(address(url, 80))}, to which you have said no: "
+            "`benlab trust` changes the answer"
+        )
     return OpenAIEngine(url, model, key=key, defaults=defaults_of(modelfile), system=modelfile.system)

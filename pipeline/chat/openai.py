@@ -70,10 +70,15 @@ class OpenAIEngine:
         self.context_length = 0
         self.system = system
         self.defaults = defaults or ChatOptions()
+        if key and self.is_remote and not self.url.startswith("https:"):
+            raise ChatError(
+                f"{self.label} would get the key unencrypted: write its address with https://, or unset the key's "
+                "variable"
+            )
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         timeout = httpx.Timeout(READ_SECONDS, connect=5.0)
         self._client = httpx.AsyncClient(
-            headers=headers, timeout=timeout, trust_env=self.is_remote, verify=tls_for(self.url)
+            headers=headers, timeout=timeout, trust_env=self.is_remote, verify=tls_for(self.url), follow_redirects=False
         )
 
     async def chat(

@@ -16,10 +16,10 @@ def pull_through(lab: Lab, tag: str, host: str | None = None) -> Iterator[Event]
 
     Raises InstallError where the server does not answer or refuses the tag.
     """
-    from pipeline.chat.open import ollama_url
+    from pipeline.chat.open import contact_url
     from pipeline.install.ollama_server import OllamaServer
 
-    server = OllamaServer(ollama_url(lab, host))
+    server = OllamaServer(contact_url(lab, host))
     said = ""
     try:
         for status in server.pull(tag):

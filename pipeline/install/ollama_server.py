@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.chat.http import READ_SECONDS, address, error_text, is_loopback, tls_for
+from pipeline.chat.http import READ_SECONDS, address, error_text, is_loopback, keep_key_private, tls_for
 from pipeline.errors import InstallError
 
 _CHUNK = 1 << 20
@@ -40,7 +40,10 @@ class OllamaServer:
         self._http = httpx.Client(
             base_url=self.url, timeout=timeout, trust_env=self.is_remote, verify=tls_for(self.url)
         )
-        self._client = Client(self.url, timeout=timeout, trust_env=self.is_remote, verify=tls_for(self.url))
+        self._client = Client(
+            self.url, timeout=timeout, trust_env=self.is_remote, verify=tls_for(self.url), follow_redirects=False
+        )
+        keep_key_private(self._client, self.url)
 
     def close(self) -> None:
         """Closes the connections."""

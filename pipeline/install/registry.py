@@ -38,6 +38,10 @@ class Version:
     scores: dict[str, Any] = field(default_factory=dict)
     receipt: dict[str, Any] = field(default_factory=dict)
 
+    def hosts(self) -> list[str]:
+        """The Ollama servers that have it."""
+        return [str(self.ollama["host"])] if self.ollama else []
+
 
 class Registry:
     """models/<name>/registry.json, read anew by every call so that two processes see the same."""

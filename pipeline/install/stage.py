@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from pipeline.chat.open import ollama_url
+from pipeline.chat.open import contact_url
 from pipeline.errors import InstallError
 from pipeline.export.sources import adapter_and_base, manifest_of
 from pipeline.install.alone import only_install, remove_left_by_kill
@@ -20,6 +20,7 @@ from pipeline.install.scores import newest_scores, warning
 from pipeline.install.versions import physics_warning, point_ollama
 from pipeline.lab import Lab, current_run
 from pipeline.modelfile import load
+from pipeline.trust import agree_to_hosts, remote_hosts
 from simulator.events import Event, Note, Progress, Result
 
 
@@ -60,7 +61,9 @@ def _install(job: Job, params: InstallParams) -> Iterator[Event]:
         yield Note(f"{worse}: {'it is used all the same' if current else _keep(version)}")
     if current and version.ollama:
         point_ollama(version, params.name)
+    former = remote_hosts(registry)
     registry.add(version, make_current=current)
+    agree_to_hosts(registry, former)
     yield Progress("install", 3, 3, version.version)
     yield Result({**asdict(version), "current": current, "warning": worse})
 
@@ -82,7 +85,7 @@ def _ollama_server(lab: Lab, params: InstallParams) -> Generator[Event, None, Ol
     """
     if params.target == "embedded":
         return None
-    server = OllamaServer(ollama_url(lab, params.ollama_host))
+    server = OllamaServer(contact_url(lab, params.ollama_host))
     if server.is_remote and params.target != "ollama":
         server.close()
         return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InstallError
 from pipeline.install.registry import NAME, Registry, Version
+from pipeline.trust import may_contact
 
 if TYPE_CHECKING:
     from pipeline.lab import Lab
@@ -27,6 +28,9 @@ def use(lab: Lab, version: str, name: str = NAME) -> Version:
     registry = Registry(lab, name)
     chosen = registry.named(version)
     if chosen.ollama:
+        host = str(chosen.ollama["host"])
+        if not may_contact(lab, registry, host):
+            raise InstallError(f"{chosen.version} is on {host}, to which you have said no: see `benlab trust`")
         point_ollama(chosen, name)
     return registry.use(chosen.version)
 
@@ -44,8 +48,9 @@ def remove(lab: Lab, version: str, name: str = NAME) -> Version:
     """Deletes a version that is not in use, and its tag on Ollama. Raises InstallError."""
     registry = Registry(lab, name)
     chosen = registry.named(version)
+    contact = bool(chosen.ollama) and may_contact(lab, registry, str(chosen.ollama["host"]))
     gone = registry.remove(chosen.version)
-    if gone.ollama:
+    if contact:
         from pipeline.install.ollama_server import OllamaServer
 
         server = OllamaServer(str(gone.ollama["host"]))
