@@ -1,31 +1,30 @@
-"""`data check FILE`: re-runs the simulator for every claim of a file and reports what does not hold.
+"""`data check FILE`: generates the lab's lines again, re-runs the claims of all others, and reports what differs.
 
-A failure names the line, the claim, what the file says and what the simulator found. Lines without claims are
-counted; a number or phase type of an output that no claim covers is a failure of a line that has claims.
+A generated line names the kind, seed, region and index that made it; it must be the same byte for byte. A failure names
+the line, the claim, what the file says and what the simulator found. Other lines without claims are counted.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.data.bindings import misplaced
+import simulator
 from pipeline.data.claims import Claim, Run, runs_of, verify
+from pipeline.data.kinds.base import Place
 from pipeline.data.line import Sample, chat_notes
 from pipeline.data.params import CheckParams
 from pipeline.data.paths import given_path
-from pipeline.data.prompts import filled, strange_in_prompt, strange_values
 from pipeline.data.reader import BadLine, read_lines
-from pipeline.data.regions import PHASES
+from pipeline.data.samples import made_at
 from pipeline.data.source import InProcess
+from pipeline.data.writer import read_manifest
 from pipeline.errors import DataError
 from pipeline.lab import Lab
 from simulator.errors import SimulatorError
 from simulator.events import Event, Note, Progress, Result
-from simulator.number_text import NUMBER, numbers_in, plain_minus
 
 CHECKED = ("run_phase", "tri", "echo", "replay_drift", "discovery")
 """What a claim may be about: experiments of seconds. A stranger's file must not start a sweep or reach a cluster."""
@@ -35,9 +34,6 @@ CHUNK = 200
 """Lines whose runs are done together."""
 LARGEST = 1e300
 """The largest number that a claim may state: a float holds it, and so its difference to another."""
-_PHASE = f"(?:{'|'.join(PHASES)})"
-_ADVICE = re.compile(rf"\b(?:use|try|compare it with)\s+{_PHASE}(?:(?:,| or| and)+\s+{_PHASE})*\b", re.IGNORECASE)
-"""What to run next: it names phase types and says nothing of a run."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +52,16 @@ class Failure:
 
 
 def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
-    """Progress, then a Result with ok, lines, claims, lines_without_claims and failures. Raises DataError."""
+    """Yield Progress, then a Result with ok, the counts of lines and claims, and failures. Raises DataError."""
     path = given_path(params.file) if params.file else lab.data
+    version = read_manifest(path).get("physics_version", simulator.PHYSICS_VERSION)
+    if version != simulator.PHYSICS_VERSION:
+        raise DataError(
+            f"{path} was generated with physics version {version} and this is {simulator.PHYSICS_VERSION}: "
+            "generate it again with `benlab generate`"
+        )
     failures: list[Failure] = []
-    lines = claims = bare = bad = 0
+    lines = claims = bare = bad = again = 0
     chunk: list[tuple[int, Sample]] = []
     chats: list[Sample] = []
     for number, found in read_lines(path):
@@ -69,7 +71,9 @@ def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
             failures.append(Failure(number, "line", "a sample", found.reason))
             continue
         claims += len(found.meta.get("claims", []))
-        bare += not found.meta.get("claims")
+        made = Place.of(found.meta) is not None
+        again += made
+        bare += not made and not found.meta.get("claims")
         chunk.append((number, found))
         chats += [Sample("", "", "", found.meta)] if "left_out" in found.meta or "system_left_out" in found.meta else []
         if len(chunk) == CHUNK:
@@ -83,13 +87,14 @@ def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
     for note in chat_notes(chats):
         yield Note(note)
     if bare:
-        yield Note(f"lines without claims: {bare}, in which nothing was checked")
+        yield Note(f"lines from elsewhere without claims: {bare}; nothing was checked in them")
     yield Result(
         {
             "file": str(path),
             "ok": not failures,
             "lines": lines,
             "bad_lines": bad,
+            "generated_again": again,
             "claims": claims,
             "lines_without_claims": bare,
             "failed": len(failures),
@@ -99,71 +104,54 @@ def run(lab: Lab, params: CheckParams) -> Iterator[Event]:
 
 
 def check_samples(samples: list[tuple[int, Sample]]) -> list[Failure]:
-    """Every failure of numbered samples; their distinct runs go through the simulator in one batch."""
+    """Return every failure of numbered samples.
+
+    A generated line is generated again and compared; any other line is checked by its claims, whose distinct runs go
+    through the simulator in one batch.
+    """
+    placed = [(number, sample, Place.of(sample.meta)) for number, sample in samples]
+    made = [(number, sample, place) for number, sample, place in placed if place]
+    return [*_changed(made), *_claims([(number, sample) for number, sample, place in placed if not place])]
+
+
+def _changed(lines: list[tuple[int, Sample, Place]]) -> list[Failure]:
+    """Lines that differ from what their place generates."""
+    failures: list[Failure] = []
+    with closing(InProcess()) as source:
+        again = made_at([place for _, _, place in lines], source)
+        for (number, sample, place), made in zip(lines, again, strict=True):
+            said, found = sample.to_line(), made.to_line() if made else "no line"
+            if said != found:
+                start = max(0, _first_difference(said, found) - 20)
+                where = f"{place.kind} {place.index} of seed {place.seed}"
+                failures.append(Failure(number, where, said[start:][:80], found[start:][:80]))
+    return failures
+
+
+def _first_difference(one: str, other: str) -> int:
+    return next((i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0)
+
+
+def _claims(samples: list[tuple[int, Sample]]) -> list[Failure]:
+    """Claims that do not hold, or whose text the answer does not say."""
     failures: list[Failure] = []
     todo: list[tuple[int, Claim, list[Run]]] = []
     for number, sample in samples:
-        claims = sample.meta.get("claims", [])
-        for claim in claims:
-            trouble = _shape(claim)
-            if trouble:
+        for claim in sample.meta.get("claims", []):
+            if trouble := _shape(claim):
                 failures.append(Failure(number, str(claim)[:80], "a claim", trouble))
-            else:
-                todo.append((number, claim, runs_of(claim)))
-        if claims:
-            failures += _of_words(number, sample, [claim for claim in claims if not _shape(claim)])
+                continue
+            todo.append((number, claim, runs_of(claim)))
+            if (said := _said(sample, claim)) is not None:
+                failures.append(
+                    Failure(number, str(claim["quantity"]), str(claim["text"]), clip(f"the output says {said!r}"))
+                )
     results = _results([run for _, _, runs in todo for run in runs])
-    keys: dict[int, set[str]] = {number: set() for number, _ in samples}
-    for number, _, runs in todo:
-        keys[number].update(run.key for run in runs)
-    for number, sample in samples:
-        wrong = strange_values(sample.prompt, [results[key] for key in keys[number]])
-        failures += [Failure(number, "prompt", text, found) for text, found in wrong]
     for number, claim, runs in todo:
         found = _judge(claim, [results[run.key] for run in runs])
         if found is not None:
             failures.append(Failure(number, _name(claim), str(claim["text"]), found))
     return failures
-
-
-def _of_words(number: int, sample: Sample, claims: list[Claim]) -> list[Failure]:
-    """What the words of a line say that its claims do not; no run is needed for it."""
-    failures = [Failure(number, "number", text, "no claim covers it") for text in uncovered(sample)]
-    failures += [Failure(number, "phase", text, "no claim is about it") for text in stray_phases(sample)]
-    failures += [
-        Failure(number, "prompt", text, "nothing that the claims are about has it")
-        for text in strange_in_prompt(sample.prompt, claims)
-    ]
-    placed = any(map(_span, claims))
-    for claim in claims:
-        span, said = _span(claim), _said(sample.output, claim)
-        told = [clip(f"the output says {said!r}")] if said is not None else []
-        told += ["no span, and other claims of the line have one"] if placed and not span else []
-        told += [text] if span and (text := misplaced(sample.output, claim, span)) else []
-        failures += [Failure(number, str(claim["quantity"]), str(claim["text"]), text) for text in told]
-    return failures
-
-
-def uncovered(sample: Sample) -> list[str]:
-    """The numbers of an output that no claim's span covers; a claim without one covers its text anywhere."""
-    claims = [claim for claim in sample.meta.get("claims", []) if isinstance(claim, dict)]
-    spans = [span for claim in claims if (span := _span(claim))]
-    texts = {number for claim in claims if not _span(claim) for number in numbers_in(str(claim.get("text", "")))}
-    return [
-        match.group()
-        for match in NUMBER.finditer(sample.output)
-        if plain_minus(match.group()) not in texts
-        and not any(low <= match.start() and match.end() <= high for low, high in spans)
-    ]
-
-
-def stray_phases(sample: Sample) -> list[str]:
-    """The phase types that an output names and that no claim is about; what to run next (`use X`) states nothing."""
-    claims = [claim for claim in sample.meta.get("claims", []) if not _shape(claim)]
-    texts = [str(claim.get("text", "")) for claim in claims]
-    known = " ".join([*texts, *(str(filled(run)) for claim in claims for run in runs_of(claim))])
-    said = _ADVICE.sub("", sample.output).lower()
-    return [phase for phase in PHASES if re.search(rf"\b{phase}\b", said) and phase not in known]
 
 
 def _span(claim: Claim) -> tuple[int, int] | None:
@@ -174,8 +162,11 @@ def _span(claim: Claim) -> tuple[int, int] | None:
     return None
 
 
-def _said(output: str, claim: Claim) -> str | None:
-    """What stands at a claim's place where that is not its text; None where it is."""
+def _said(sample: Sample, claim: Claim) -> str | None:
+    """The text at a claim's span if it differs from the claim, else None."""
+    answers = [turn["content"] for turn in sample.messages if turn["role"] == "assistant"] or [sample.output]
+    place = claim.get("answer", len(answers) - 1)
+    output = answers[place] if isinstance(place, int) and 0 <= place < len(answers) else ""
     text, span = str(claim["text"]), _span(claim)
     if span is None:
         return None if text in output else "nothing like it"
@@ -228,7 +219,9 @@ def _shape(claim: object) -> str | None:
         return f"{strange[0][:40]!r} is no experiment that claims can be about: use one of {', '.join(CHECKED)}"
     if heavy := [run for run in runs_of(claim) if _work(run) > MOST_WORK]:
         return f"{heavy[0].experiment} {heavy[0].params} is too large to re-run here"[:200]
-    measured = not claim["quantity"].startswith(("verdict.", "glossary.", "param.", "tool"))
+    measured = not claim["quantity"].startswith(
+        ("verdict.", "glossary.", "param.", "tool", "shown.", "change.", "ratio.")
+    )
     if measured:
         values = [claim.get("value"), claim.get("tolerance")]
         if not all(isinstance(value, int | float) and abs(value) <= LARGEST for value in values):
@@ -238,8 +231,9 @@ def _shape(claim: object) -> str | None:
 
 def _work(run: Run) -> int:
     """About how much a run is: sites times layers times circuits; 0 where the simulator refuses it."""
-    values = filled(run)
-    if not values:
+    try:
+        values = simulator.validate(simulator.EXPERIMENTS[run.experiment].params, run.params).model_dump()
+    except SimulatorError:
         return 0
     layers = values["base_depth"] * max(values["depth_factors"]) if "depth_factors" in values else values["depth"]
     circuits = len(values["phases"]) * values["num_per_phase"] if "num_per_phase" in values else 1

@@ -5,6 +5,7 @@ Every number and every verdict of an output is one claim:
     {"quantity": "features.zz_nearest", "experiment": "run_phase", "params": {...},
      "value": 0.62, "tolerance": 0.005, "text": "0.62"}            a measured number
     {"quantity": "param.depth", "experiment": …, "params": …, "value": 8, "tolerance": 0, "text": "8"}   a setting
+    {"quantity": "shown.TRI", "runs": [{"experiment", "params"}], "text": "4.71"}       a value as tool messages show it
     {"quantity": "verdict.higher", "runs": [{"experiment", "params"}, …], "feature": "zz_nearest", "text": "A"}
     {"quantity": "glossary.tri", "runs": [], "text": "TRI is …"}                                         a definition
 
@@ -16,16 +17,18 @@ Every number and every verdict of an output is one claim:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import simulator.verdict_sentences  # noqa: F401  (registers its rules)
+from pipeline.chat.result_forms import shown
 from pipeline.chat.tool_text import CALL
 from pipeline.data.glossary import Entry, by_key
 from pipeline.data.tool_line import read_tool_line
 from simulator.errors import SimulatorError
-from simulator.number_text import HALF_STEP, foretold, half_step, in_steps, measured, setting
+from simulator.number_text import HALF_STEP, figure, foretold, half_step, in_steps, measured, setting
 from simulator.verdicts import RULES, is_of_the_seed
 
 Claim = dict[str, Any]
@@ -66,13 +69,28 @@ class Words:
     """Text with its claims. Each method returns the words to write and records the claim."""
 
     def __init__(self) -> None:
-        self.claims: list[Claim] = []
+        self.claims: list[tuple[int, Claim]] = []
+        self._answer = 0
 
     def number(self, run: Run, result: Mapping[str, Any], path: str) -> str:
         """A measured value of `run`, rounded by the rule."""
         text = measured(quantity(result, path))
         claim = {"quantity": path, **run.as_dict(), "value": float(text), "tolerance": HALF_STEP, "text": text}
         self._add(claim)
+        return text
+
+    def shown(self, run: Run, result: Mapping[str, Any], path: str) -> str:
+        """Return a value of `run` exactly as its tool message shows it."""
+        return self.copied(f"shown.{path}", [(run, result)])
+
+    def change(self, pairs: Sequence[tuple[Run, Mapping[str, Any]]], path: str, ratio: bool = False) -> str:
+        """Return the size of the change from the first run to the second, or their ratio, as tool messages show it."""
+        return self.copied(f"{'ratio' if ratio else 'change'}.{path}", pairs)
+
+    def copied(self, name: str, pairs: Sequence[tuple[Run, Mapping[str, Any]]]) -> str:
+        """Return what `as_shown` gives for the runs' results, as a claim."""
+        text = as_shown(name, [result for _, result in pairs])
+        self._add({"quantity": name, "runs": [run.as_dict() for run, _ in pairs], "text": text})
         return text
 
     def foretold(self, run: Run, result: Mapping[str, Any], feature: str) -> str:
@@ -112,20 +130,25 @@ class Words:
         return line
 
     def _add(self, claim: Claim) -> None:
-        self.claims.append(claim)
+        self.claims.append((self._answer, claim))
 
-    def placed(self, output: str) -> list[Claim]:
-        """The claims with their `span` in the output: they were made in the order in which they stand there.
+    def next_answer(self) -> None:
+        """Go on with the next answer of a conversation: claims made from now on stand there."""
+        self._answer += 1
 
-        Raises ValueError where a claim's text is not in the output.
+    def placed(self, *answers: str) -> list[Claim]:
+        """Return the claims with their `span`, and in a conversation the number of their `answer` (from 0).
+
+        They were made in the order in which they stand there. Raises ValueError if a claim's text does not.
         """
-        start, placed = 0, []
-        for claim in self.claims:
-            found = find_alone(str(claim["text"]), output, start)
+        start, placed, former = 0, [], 0
+        for answer, claim in self.claims:
+            start = start if answer == former else 0
+            found = find_alone(str(claim["text"]), answers[answer], start)
             if found is None:
-                raise ValueError(f"the output does not say {claim['text']!r} after character {start}")
-            placed.append({**claim, "span": list(found)})
-            start = found[1]
+                raise ValueError(f"answer {answer} does not say {claim['text']!r} after character {start}")
+            placed.append({**claim, "span": list(found)} | ({"answer": answer} if len(answers) > 1 else {}))
+            start, former = found[1], answer
         return placed
 
 
@@ -145,6 +168,19 @@ def find_alone(text: str, output: str, start: int = 0) -> tuple[int, int] | None
 def _goes_on(character: str, also: str = "") -> bool:
     """Whether a word or number goes on through this character (or, where it is empty, text ends)."""
     return bool(character) and (character.isalnum() or character == "_" or character in also)
+
+
+def as_shown(name: str, results: Sequence[Mapping[str, Any]]) -> str:
+    """Return `shown.PATH` of a result, or `change.PATH` or `ratio.PATH` between two, as tool messages show them.
+
+    A change has no sign. Raises KeyError, IndexError, ValueError or ArithmeticError if there is none.
+    """
+    kind, _, path = name.partition(".")
+    texts = [shown(quantity(result, path)) for result in results]
+    if kind == "shown":
+        return texts[0]
+    old, new = map(Decimal, texts[:2])
+    return figure(float(new / old)) if kind == "ratio" else f"{abs(new - old).normalize():f}"
 
 
 def runs_of(claim: Claim) -> list[Run]:
@@ -168,6 +204,9 @@ def verify(claim: Claim, results: list[Mapping[str, Any]]) -> str | None:
         return None if found == claim["text"] else found
     if name == "tool":
         return _tool_trouble(claim)
+    if name.startswith(("shown.", "change.", "ratio.")):
+        text = as_shown(name, results)
+        return None if text == claim["text"] else text
     if name.startswith("glossary."):
         text = by_key(name.removeprefix("glossary.")).text
         return None if text == claim["text"] else text

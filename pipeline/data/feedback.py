@@ -121,7 +121,7 @@ def _sample(turn: Turn) -> Sample:
         "params": {},
         "experiment_ids": [],
         "claims": [],
-        "split": TRAIN.name,
+        "region": TRAIN.name,
         "provenance": {**where, "verdict": turn.verdict},
     }
     return Sample(turn.prompt, "", turn.correction or turn.answer, meta)

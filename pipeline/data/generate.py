@@ -172,7 +172,7 @@ def _own_lines(lab: Lab, params: GenerateParams, parts: _Parts) -> Iterator[Even
 
 def _owned(sample: Sample, name: str) -> Sample:
     """A mixed-in line with its source in meta."""
-    meta = {"kind": "own", **sample.meta, "source": Path(name).name, "split": TRAIN.name}
+    meta = {"kind": "own", **sample.meta, "source": Path(name).name, "region": TRAIN.name}
     return replace(sample, meta=meta)
 
 
@@ -183,7 +183,7 @@ def _generate(wanted: dict[str, int], seed: int, source: Source, parts: _Parts, 
     held = _validation_counts(kinds, wanted["validation"])
     # What an append finds there may be of this very seed: it goes on behind that.
     there = [*parts.train, *parts.validation]
-    former = Counter((str(sample.meta.get("kind")), str(sample.meta.get("split"))) for sample in there)
+    former = Counter((str(sample.meta.get("kind")), str(sample.meta.get("region"))) for sample in there)
     slow = [
         first_runs(SLOW, plan[SLOW], seed, region, former[SLOW, region.name])
         for region, plan in ((VALIDATION, held), (TRAIN, kinds))

@@ -52,7 +52,7 @@ def refuse_strangers(out: Path) -> None:
     if "physics_version" in read_manifest(out):
         return
     _, line = next(read_lines(out), (0, None)) if out.is_file() else (0, None)
-    if line is not None and not (isinstance(line, Sample) and line.meta.get("split") == TRAIN.name):
+    if line is not None and not (isinstance(line, Sample) and line.meta.get("region") == TRAIN.name):
         raise BadInput(
             f"{clipped(str(out))} is there and not of this lab's making: give --out another name, or move it to one "
             "and mix it in (--mix)"
@@ -60,7 +60,7 @@ def refuse_strangers(out: Path) -> None:
     held, manifest = validation_path(out), manifest_path(out)
     # The manifest is written last: a validation file without one may be of a call that was killed.
     _, first = next(read_lines(held), (0, None)) if held.is_file() else (0, None)
-    cut_off = first is None or (isinstance(first, Sample) and first.meta.get("split") == VALIDATION.name)
+    cut_off = first is None or (isinstance(first, Sample) and first.meta.get("region") == VALIDATION.name)
     for path, strange in ((held, not cut_off), (manifest, manifest.exists())):
         if strange:
             raise BadInput(

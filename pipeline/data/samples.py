@@ -6,7 +6,7 @@ lines = generate_phase_samples(n_per_phase=40)     # dicts with instruction, inp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.data.claims import Run, Words
 from pipeline.data.duplicates import Seen
 from pipeline.data.kinds import KINDS
-from pipeline.data.kinds.base import finish, stream
+from pipeline.data.kinds.base import Place, finish
 from pipeline.data.line import Sample
 from pipeline.data.regions import PHASES, TRAIN, Region
 from pipeline.data.source import InProcess, Source, run_all
@@ -44,8 +44,9 @@ def make(
     done, index = 0, first
     while done < count and index < first + TRIES * count + 100:
         size = min(CHUNK, count - done)
-        for sample in _chunk(kind, range(index, index + size), seed, region, source, keep):
-            if done < count and seen.take(sample):
+        places = [Place(kind, seed, region, number) for number in range(index, index + size)]
+        for sample in made_at(places, source, keep):
+            if sample and done < count and seen.take(sample):
                 done += 1
                 yield sample
         index += size
@@ -53,23 +54,21 @@ def make(
 
 def first_runs(kind: str, count: int, seed: int, region: Region, first: int = 0) -> list[Run]:
     """The runs behind `count` samples of a kind from case `first` on, should none of them be a duplicate."""
-    cases = range(first, first + count)
-    planned = (KINDS[kind].plan(stream(seed, kind, region, index), region, index) for index in cases)
-    return [run for case in planned for run in case.runs]
+    places = [Place(kind, seed, region, index) for index in range(first, first + count)]
+    return [run for place in places for run in KINDS[kind].plan(place.stream(), region, place.index).runs]
 
 
-def _chunk(name: str, indices: range, seed: int, region: Region, source: Source, keep: Keep) -> Iterator[Sample]:
-    kind = KINDS[name]
-    streams = [stream(seed, name, region, index) for index in indices]
-    cases = [kind.plan(rng, region, index) for rng, index in zip(streams, indices, strict=True)]
+def made_at(places: Sequence[Place], source: Source, keep: Keep = list) -> Iterator[Sample | None]:
+    """Yield the sample of each place; None if its runs teach nothing. All runs go through the simulator together."""
+    streams = [place.stream() for place in places]
+    cases = [KINDS[p.kind].plan(rng, p.region, p.index) for p, rng in zip(places, streams, strict=True)]
     found = dict(run_all(source, [run for case in cases for run in case.runs]))
     keep(list(found.values()))
-    for rng, case in zip(streams, cases, strict=True):
+    for place, rng, case in zip(places, streams, cases, strict=True):
         words = Words()
         results = [found[run.key] for run in case.runs]
-        draft = kind.write(rng, case, results, words)
-        if draft:
-            yield finish(name, region, case, draft, words, results)
+        draft = KINDS[place.kind].write(rng, case, results, words)
+        yield finish(place, case, draft, words, results) if draft else None
 
 
 def _lines(kind: str, count: int, seed: int) -> list[dict[str, Any]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from pipeline.chat.tool_text import CALL
+from pipeline.chat.tool_text import CALL, tools_text
 from pipeline.chat.tools import read_call
 from simulator import EXPERIMENTS, validate
+from simulator.errors import SimulatorError
 
 
 def read_tool_line(text: str) -> tuple[str, dict[str, Any]] | None:
@@ -22,12 +24,23 @@ def read_tool_line(text: str) -> tuple[str, dict[str, Any]] | None:
         value, _ = json.JSONDecoder().raw_decode(rest.strip())
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"the tool call is not JSON: {rest.strip()[:60]!r}") from error
-    name = value.get("name") if isinstance(value, dict) else None
-    if not isinstance(name, str) or name not in EXPERIMENTS:
-        raise ValueError(f"{str(name)[:40]!r} is not an experiment")
     call = read_call(value)
     if call is None:
-        raise ValueError(f"the arguments of the call of {name} are not an object")
-    arguments = call[1]
-    validate(EXPERIMENTS[name].public, arguments)
-    return name, arguments
+        raise ValueError("the tool call has no name, or its arguments are not an object")
+    check_call(*call)
+    return call
+
+
+def check_call(name: str, arguments: Mapping[str, Any]) -> None:
+    """Raise ValueError if the lab has no such tool or would refuse the arguments."""
+    if name not in EXPERIMENTS:
+        raise ValueError(f"{name[:40]!r} is not a tool of the lab: use one of {', '.join(EXPERIMENTS)}")
+    try:
+        validate(EXPERIMENTS[name].public, arguments)
+    except SimulatorError as error:
+        raise ValueError(str(error)) from error
+
+
+def tools_line() -> str:
+    """Return the line that ends the system prompt if experiments can be run."""
+    return tools_text([{"name": name} for name in EXPERIMENTS])

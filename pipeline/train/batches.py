@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.train.samples import Encoded, Tokens, TokenSet
+from pipeline.train.samples import Encoded, Spans, Tokens, TokenSet
 
 if TYPE_CHECKING:
     import torch
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 class Batch:
     """One micro-batch: `ids` (samples × longest), right-padded, and the tokens each sample has.
 
-    `answers` counts the tokens with loss, the last ones of each sample. All samples follow `prefix`.
+    `learned` holds the ranges of each sample's tokens that carry the loss. All samples follow `prefix`.
     """
 
     prefix: Tokens
     ids: torch.Tensor
     lengths: list[int]
-    answers: list[int]
+    learned: list[Spans]
 
     @property
     def answer_tokens(self) -> int:
-        """Tokens with loss."""
-        return sum(self.answers)
+        """Number of tokens with loss."""
+        return sum(stop - start for spans in self.learned for start, stop in spans)
 
     @property
     def tokens(self) -> int:
@@ -79,4 +79,4 @@ def collate(tokens: TokenSet, numbers: list[int]) -> Batch:
     ids = torch.zeros(len(rows), max(len(row.tokens) for row in rows), dtype=torch.long)
     for i, row in enumerate(rows):
         ids[i, : len(row.tokens)] = torch.tensor(row.tokens)
-    return Batch(tokens.prefix, ids, [len(row.tokens) for row in rows], [row.answer for row in rows])
+    return Batch(tokens.prefix, ids, [len(row.tokens) for row in rows], [row.learned for row in rows])

@@ -45,8 +45,10 @@ class SharedPrefixLoss(nn.Module):
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
-        first = lengths - torch.tensor(batch.answers, device=device)
-        answers = (columns >= first[:, None]) & (columns < lengths[:, None])
+        answers = torch.zeros(samples, width, dtype=torch.bool, device=device)
+        for row, spans in zip(answers, batch.learned, strict=True):
+            for start, stop in spans:
+                row[start:stop] = True
         # The token at column c is predicted by the state at c - 1. Column 0 belongs to the prompt, never to an answer.
         states = hidden[:, :-1][answers[:, 1:]]
         return summed_cross_entropy(model, states, ids[:, 1:][answers[:, 1:]])

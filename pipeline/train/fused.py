@@ -185,8 +185,9 @@ def _answer_rows(batch: Batch, prefix: int) -> tuple[Tensor, Tensor]:
     width = batch.ids.shape[1]
     targets = torch.cat(
         [
-            torch.arange(prefix + i * width + length - answer, prefix + i * width + length)
-            for i, (length, answer) in enumerate(zip(batch.lengths, batch.answers, strict=True))
+            torch.arange(prefix + i * width + start, prefix + i * width + stop)
+            for i, spans in enumerate(batch.learned)
+            for start, stop in spans
         ]
     )
     return targets - 1, targets

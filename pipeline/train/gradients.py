@@ -19,7 +19,7 @@ def add_up(job: Training, loss: nn.Module, batches: list[list[int]]) -> float | 
     """
     world, rank = job.accelerator.num_processes, job.accelerator.process_index
     tokens = job.schedule.tokens
-    answers = sum(tokens.samples[i].answer for batch in batches for i in batch)
+    answers = sum(tokens.samples[i].answer_tokens for batch in batches for i in batch)
     mine = batches[rank::world] or [batches[0]]
     weight = (1.0 if batches[rank::world] else 0.0) / answers
     total = torch.zeros((), dtype=torch.float64)

@@ -1,7 +1,7 @@
 """From a line of training data to tokens: what the model sees, and which of them it is to learn.
 
-    [prefix: template + system prompt][rest of the prompt][answer + end token][what the template writes after]
-     computed once a batch             computed             computed, with loss    left out
+    [prefix: template + system prompt][user's turn][answer + end token][user's turn][answer + end token][the rest]
+     computed once a batch             computed     computed, with loss  computed    computed, with loss  left out
 
 The prefix is what the rendered texts of all samples share up to the user's words.
 """
@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.bases.base import Base
 from pipeline.bases.template import render
+from pipeline.chat.events import Message
+from pipeline.chat.tool_text import with_system_text
+from pipeline.data.tool_line import tools_line
 from pipeline.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,12 +30,21 @@ _PLAIN = "OK"
 """An answer that every template leaves as it is."""
 
 
+Spans = tuple[tuple[int, int], ...]
+"""Ranges [start, stop) of a sample's tokens, ascending and apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One sample. `tokens` follow the shared prefix; the last `answer` of them carry the loss."""
+    """One sample. `tokens` follow the shared prefix; those in the ranges of `learned` carry the loss."""
 
     tokens: Tokens
-    answer: int
+    learned: Spans
+
+    @property
+    def answer_tokens(self) -> int:
+        """Number of tokens with loss."""
+        return sum(stop - start for start, stop in self.learned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +62,7 @@ class TokenSet:
     @property
     def answer_tokens(self) -> int:
         """Tokens with loss."""
-        return sum(sample.answer for sample in self.samples)
+        return sum(sample.answer_tokens for sample in self.samples)
 
 
 def read_lines(path: Path) -> list[Sample]:
@@ -71,35 +83,45 @@ def read_with_bad(path: Path) -> tuple[list[Sample], list[BadLine]]:
     return good, bad
 
 
-def messages_of(sample: Sample, system: str) -> list[dict[str, str]]:
-    """The chat that a sample stands for, answer included."""
-    opening = [{"role": "system", "content": system}] if system else []
+def messages_of(sample: Sample, system: str) -> list[Message]:
+    """Return the chat that a sample stands for, its answers included, as templates take it."""
+    opening: list[Message] = [{"role": "system", "content": system}] if system else []
     # White space around an answer would melt into the prompt's last token with some tokenizers.
-    answer = {"role": "assistant", "content": sample.output.strip()}
-    former = [
-        {"role": role, "content": text.strip()}
-        for pair in sample.history
-        for role, text in zip(("user", "assistant"), pair, strict=True)
-    ]
-    return [*opening, *former, {"role": "user", "content": sample.prompt}, answer]
+    turns: list[Message] = [{**turn, "content": turn["content"].strip()} for turn in sample.turns]
+    return with_system_text([*opening, *turns], tools_line()) if sample.tools else [*opening, *turns]
 
 
 def encode(samples: Sequence[Sample], base: Base, tokenizer: Any, system: str, max_length: int) -> TokenSet:
-    """Tokenizes with the base's own template. Samples longer than `max_length` tokens are left out and counted.
+    """Tokenize with the base's own template, with loss on every answer of a conversation.
 
-    Raises DataError where none is left, or where an answer's first token holds a part of the prompt.
+    Samples longer than `max_length` tokens are left out and counted. Raises DataError if none is left, or if an
+    answer's first token holds a part of the prompt.
     """
-    pairs = [_split(messages_of(sample, system), base) for sample in samples]
-    prompts = _tokenize(tokenizer, [prompt for prompt, _ in pairs], base)
-    wholes = _tokenize(tokenizer, [prompt + answer for prompt, answer in pairs], base)
-    answers = [_answer(p, w, pair[1], base) for p, w, pair in zip(prompts, wholes, pairs, strict=True)]
-    kept = [(p, a) for p, a in zip(prompts, answers, strict=True) if len(p) + len(a) <= max_length]
+    rows = [row for sample in samples for row in _rows(messages_of(sample, system), base, tokenizer)]
+    kept = [row for row in rows if len(row.tokens) <= max_length]
     if not kept:
-        shortest = min(len(p) + len(a) for p, a in zip(prompts, answers, strict=True))
-        raise DataError(_too_long(len(pairs), shortest, max_length, base))
-    size = _shared(prompts)
-    encoded = [Encoded([*p[size:], *a], len(a)) for p, a in kept]
-    return TokenSet(prompts[0][:size], encoded, len(pairs) - len(kept))
+        raise DataError(_too_long(len(rows), min(len(row.tokens) for row in rows), max_length, base))
+    size = _shared([row.tokens[: row.learned[0][0]] for row in kept])
+    moved = [
+        Encoded(row.tokens[size:], tuple((start - size, stop - size) for start, stop in row.learned)) for row in kept
+    ]
+    return TokenSet(kept[0].tokens[:size], moved, len(rows) - len(kept))
+
+
+def _rows(messages: list[Message], base: Base, tokenizer: Any) -> list[Encoded]:
+    """The whole chat as one row with loss on each answer, or a row for each answer.
+
+    Rows are apart if the template writes a past answer otherwise than the newest one, as those that drop thoughts do.
+    """
+    ends = [i + 1 for i, message in enumerate(messages) if message["role"] == "assistant"]
+    parts = [_split(messages[:end], base) for end in ends]
+    prompts = _tokenize(tokenizer, [prompt for prompt, _ in parts], base)
+    wholes = _tokenize(tokenizer, [prompt + answer for prompt, answer in parts], base)
+    spans = [_answer(*found, base) for found in zip(prompts, wholes, [answer for _, answer in parts], strict=True)]
+    last = wholes[-1]
+    if all(last[: len(whole)] == whole for whole in wholes):
+        return [Encoded(last, tuple(spans))]
+    return [Encoded(whole, (span,)) for whole, span in zip(wholes, spans, strict=True)]
 
 
 def _too_long(count: int, shortest: int, max_length: int, base: Base) -> str:
@@ -118,27 +140,27 @@ def encode_prompt(messages: list[dict[str, str]], base: Base, tokenizer: Any) ->
     return _tokenize(tokenizer, [render(base, messages, add_generation_prompt=True)], base)[0]
 
 
-def _split(messages: list[dict[str, str]], base: Base) -> tuple[str, str]:
+def _split(messages: list[Message], base: Base) -> tuple[str, str]:
     """(prompt, answer with its end token), both as the template writes them."""
     prompt = render(base, messages[:-1], add_generation_prompt=True)
     whole, answer = render(base, messages), messages[-1]["content"].strip()
     # Some templates write a past answer otherwise than after the generation prompt: then from its first word on.
     rest = whole[len(prompt) :] if whole.startswith(prompt) else whole[max(whole.rfind(answer), 0) :]
     if answer not in rest:  # others leave a part of it out, such as thoughts: then as it is, ended as any other
-        plain = {**messages[-1], "content": _PLAIN}
+        plain: Message = {**messages[-1], "content": _PLAIN}
         ended = base.eos_token if answer == _PLAIN else _split([*messages[:-1], plain], base)[1].removeprefix(_PLAIN)
         return prompt, answer + ended
     end = rest.find(answer) + len(answer)
     return prompt, rest[:end] + _end(rest[end:], base)
 
 
-def _answer(prompt: Tokens, whole: Tokens, text: str, base: Base) -> Tokens:
-    """The tokens of the whole text that follow the prompt's, which must be those that a server sees.
+def _answer(prompt: Tokens, whole: Tokens, text: str, base: Base) -> tuple[int, int]:
+    """The range of the tokens that follow the prompt's, which must be those that a server sees.
 
     The answer is not tokenized alone: SentencePiece would put a space in front of it.
     """
     if whole[: len(prompt)] == prompt and len(whole) > len(prompt):
-        return whole[len(prompt) :]
+        return len(prompt), len(whole)
     raise DataError(
         f"the answer {text[:40]!r} shares a token with the end of its prompt in the tokenizer of {base.name}: "
         "begin it with a letter or a digit, or choose another base"

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
+from pipeline.chat.events import Message
 from pipeline.data.claims import Run, Words
-from pipeline.data.line import Sample
-from pipeline.data.regions import Region
+from pipeline.data.line import Sample, conversation
+from pipeline.data.regions import REGIONS, Region
 from pipeline.errors import BadInput
 
 Result = Mapping[str, Any]
@@ -30,11 +31,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Draft:
-    """A written sample before it gets its meta."""
+    """A written sample before it gets its meta: one question and its answer, or the `messages` of a conversation."""
 
-    instruction: str
-    output: str
+    instruction: str = ""
+    output: str = ""
     input: str = ""
+    messages: tuple[Message, ...] = ()
+    tools: bool = False
 
 
 class Kind(Protocol):
@@ -75,19 +78,43 @@ def kind_named(name: str) -> Kind:
     return KINDS[name]
 
 
-def stream(seed: int, name: str, region: Region, index: int) -> Random:
-    """The random numbers of one sample."""
-    return Random(f"{seed}/{name}/{region.name}/{index}")
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What makes a sample: the same place always makes the same bytes."""
+
+    kind: str
+    seed: int
+    region: Region
+    index: int
+
+    def stream(self) -> Random:
+        """Return the sample's own random numbers."""
+        return Random(f"{self.seed}/{self.kind}/{self.region.name}/{self.index}")
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any]) -> Place | None:
+        """Return the place that a line's meta names; None for a line that was not generated here."""
+        kind, seed, region, index = (meta.get(name) for name in ("kind", "seed", "region", "index"))
+        if kind not in KINDS or not isinstance(region, str) or region not in REGIONS:
+            return None
+        if type(seed) is not int or type(index) is not int or index < 0:
+            return None
+        return cls(str(kind), seed, REGIONS[region], index)
 
 
-def finish(name: str, region: Region, case: Case, draft: Draft, words: Words, results: Sequence[Result]) -> Sample:
-    """The sample with its provenance."""
+def finish(place: Place, case: Case, draft: Draft, words: Words, results: Sequence[Result]) -> Sample:
+    """Return the sample with its provenance."""
     params = case.runs[0].params if len(case.runs) == 1 else {"runs": [run.as_dict() for run in case.runs]}
+    answers = [turn["content"] for turn in draft.messages if turn["role"] == "assistant"] or [draft.output]
     meta = {
-        "kind": name,
+        "kind": place.kind,
         "params": params if case.runs else case.choice,
         "experiment_ids": [str(result["experiment_id"]) for result in results],
-        "claims": words.placed(draft.output),
-        "split": region.name,
+        "claims": words.placed(*answers),
+        "seed": place.seed,
+        "region": place.region.name,
+        "index": place.index,
     }
-    return Sample(draft.instruction, draft.input, draft.output, meta)
+    if draft.messages:
+        return conversation(draft.messages, meta, draft.tools)
+    return Sample(draft.instruction, draft.input, draft.output, meta, tools=draft.tools)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.chat.tool_text import call_text
 from pipeline.data.check import run as check
 from pipeline.data.duplicates import Seen
 from pipeline.data.generate import run
@@ -24,9 +25,34 @@ def chat(*turns: tuple[str, Any], **more: Any) -> str:
     return json.dumps({"messages": [{"role": role, "content": text} for role, text in turns], **more})
 
 
-def test_earlier_turns_are_the_history() -> None:
+def calling(name: str, arguments: Any) -> str:
+    """An OpenAI chat in which the assistant calls a tool and reads its result."""
+    call = {"id": "1", "type": "function", "function": {"name": name, "arguments": arguments}}
+    turns = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "r"},
+        {"role": "assistant", "content": "b"},
+    ]
+    return json.dumps({"messages": turns})
+
+
+@pytest.mark.parametrize("arguments", [{"phase_type": "spt_cluster"}, '{"phase_type": "spt_cluster"}'])
+def test_calls_of_experiments_are_taken_in_with_their_results(arguments: Any) -> None:
+    """OpenAI's form, arguments as an object or as text, and ShareGPT's."""
+    sample = parse(calling("run_phase", arguments))
+    call = call_text("run_phase", {"phase_type": "spt_cluster"})
+    assert [turn["content"] for turn in sample.turns][1:] == [call, "RESULT: r", "b"]
+    assert sample.tools and parse(sample.to_line()) == sample
+    said = {"name": "run_phase", "arguments": {"phase_type": "spt_cluster"}}
+    turns = [("human", "a"), ("function_call", json.dumps(said)), ("observation", "r"), ("gpt", "b")]
+    other = parse(json.dumps({"conversations": [{"from": who, "value": text} for who, text in turns]}))
+    assert other.turns == sample.turns and other.tools
+
+
+def test_every_turn_of_a_chat_is_kept() -> None:
     sample = parse(chat(("user", "Hi."), ("assistant", "Hello."), ("user", "Shorter."), ("assistant", "Hi.")))
-    assert (sample.instruction, sample.output, sample.history) == ("Shorter.", "Hi.", (("Hi.", "Hello."),))
+    assert (sample.instruction, sample.output, len(sample.messages)) == ("Shorter.", "Hi.", 4)
     assert parse(sample.to_line()) == sample
     roles = [(turn["role"], turn["content"]) for turn in messages_of(sample, "You are Ben.")]
     assert roles == [
@@ -41,7 +67,8 @@ def test_earlier_turns_are_the_history() -> None:
 def test_sharegpt_and_fields_with_history() -> None:
     turns = [("system", "S"), ("human", "a"), ("gpt", "b"), ("human", "c"), ("gpt", "d")]
     sample = parse(json.dumps({"conversations": [{"from": who, "value": text} for who, text in turns]}))
-    assert (sample.prompt, sample.output, sample.history) == ("c", "d", (("a", "b"),))
+    assert (sample.prompt, sample.output) == ("c", "d")
+    assert [turn["content"] for turn in sample.messages] == ["a", "b", "c", "d"]
     line = json.dumps({"instruction": "c", "output": "d", "history": [["a", "b"]], "system": "S"})
     assert parse(line) == sample and sample.meta == {"system_left_out": True}
 
@@ -67,12 +94,17 @@ def test_odd_turns(turns: list[tuple[str, Any]], prompt: str, output: str, left_
         (chat(("user", "a"), ("assistant", None)), "content is not text"),
         (chat(("user", "a")), "no user message that an assistant message answers"),
         (chat(("assistant", "b"), ("system", "a")), "no user message that an assistant message answers"),
-        (chat(("user", "a"), ("tool", "2C"), ("assistant", "b")), "a tool's call or result, which is not read"),
-        (chat(("user", "a"), ("narrator", "b")), "role is 'narrator': use user, assistant or system"),
+        (chat(("user", "a"), ("tool", "2C"), ("assistant", "b")), "a tool's result follows no call"),
+        (chat(("user", "a"), ("narrator", "b")), "role is 'narrator', which is unknown: use user, assistant, tool"),
         (chat(("user", [{"type": "image_url"}]), ("assistant", "b")), "a part of type 'image_url'"),
         (chat(("user", [{}]), ("assistant", "b")), "a part of type 'None', and only text is read"),
-        ('{"messages": [{"role": "assistant", "content": null, "tool_calls": [1]}]}', "a tool's call or result"),
-        ('{"messages": [{"role": ["user"], "content": "a"}]}', "use user, assistant or system"),
+        ('{"messages": [{"role": "assistant", "content": null, "tool_calls": [1]}]}', "a tool call has no function"),
+        (calling("get_weather", {"city": "Ulm"}), "'get_weather' is not a tool of the lab: use one of run_phase"),
+        (calling("run_phase", {"phase_type": "spt_cluster", "depth": 0}), "depth is 0, below"),
+        (calling("run_phase", "{"), "a call's arguments is not JSON"),
+        (calling("run_phase", "[1]"), "its arguments are not an object"),
+        (chat(*[("user", "a"), ("assistant", "b")] * 5000), "10000 turns are more than 200: split the chat"),
+        ('{"messages": [{"role": ["user"], "content": "a"}]}', "use user, assistant, tool or system"),
         ('{"messages": {"role": "user"}}', "messages is not a list of objects"),
         ('{"instruction": "a", "output": "b", "history": ["x"]}', "history is not a list of [question, answer] pairs"),
     ],

@@ -58,7 +58,7 @@ def test_counts_and_line_format(lab: Lab) -> None:
     for line in found:
         assert set(line) == {"instruction", "input", "output", "meta"}
         assert line["meta"]["claims"], line
-        assert line["meta"]["split"] == "train"
+        assert line["meta"]["region"] == "train"
     manifest = read_manifest(lab.data)
     assert manifest["train"]["sha256"] == sha256_of(lab.data) == value["sha256"]
     assert manifest["validation"]["sha256"] == sha256_of(validation_path(lab.data))

@@ -46,7 +46,7 @@ def test_appending_keeps_the_chat_turns_of_another_lab(lab: Lab, tmp_path: Path)
 
 
 def test_appending_keeps_every_line_that_is_there(lab: Lab, tmp_path: Path) -> None:
-    write(tmp_path / "mine.jsonl", row("Is it so?", "yes", split="train"), row("Is it so?", "no"))
+    write(tmp_path / "mine.jsonl", row("Is it so?", "yes", region="train"), row("Is it so?", "no"))
     kept = generate(lab, out=str(tmp_path / "mine.jsonl"), n_per_phase=1, append=True)
     assert [line["output"] for line in kept[:2]] == ["yes", "no"] and len(kept) == 6
 
@@ -82,8 +82,10 @@ def test_a_chat_keeps_its_earlier_turns(lab: Lab, tmp_path: Path) -> None:
     mine = write(tmp_path / "chats.jsonl", {"messages": turns}, {"messages": turns[:2]})
     generate(lab, **{**NONE, "n_per_phase": 1}, mix=[str(mine)])
     rows = [json.loads(line) for line in lab.data.read_text(encoding="utf-8").splitlines()]
-    own = {line["output"]: line for line in rows if line["meta"]["kind"] == "own"}
-    assert own["assistant 2"]["history"] == [["user 1", "assistant 1"]] and "history" not in own["assistant 1"]
+    own = [line for line in rows if line["meta"]["kind"] == "own"]
+    (chat,) = [[turn["content"] for turn in line["messages"]] for line in own if "messages" in line]
+    assert chat == ["user 1", "assistant 1", "user 2", "assistant 2"]
+    assert [line["output"] for line in own if "messages" not in line] == ["assistant 1"]
 
 
 def test_a_file_to_mix_in_that_cannot_be_looked_at(lab: Lab) -> None:
@@ -173,17 +175,15 @@ def test_a_file_without_a_line_is_nothing_to_check(lab: Lab, tmp_path: Path) -> 
         list(check(lab, CheckParams(file=str(tmp_path / "empty.jsonl"))))
 
 
-def test_a_phase_or_a_number_that_no_claim_covers_is_found(lab: Lab, tmp_path: Path) -> None:
+def test_lines_from_elsewhere_without_claims_are_counted(lab: Lab, tmp_path: Path) -> None:
     (sample,) = generate(lab, n_tri=1)
-    true = row("Q", sample["output"], **sample["meta"])
-    other = row("Q", f"{sample['output']} Pseudorandom it is.", **sample["meta"])
-    unit = row("Q", f"{sample['output']} It has 7bits.", **sample["meta"])
-    advice = row("Q", f"{sample['output']} Try spt_cluster or pseudorandom.", **sample["meta"])
-    path = write(tmp_path / "claims.jsonl", true, other, unit, row("Q", "no claims"), advice)
-    events = list(check(lab, CheckParams(file=str(path))))
-    failures = [(f["line"], f["claim"], f["expected"]) for f in last_result(iter(events))["failures"]]
-    assert failures == [(2, "phase", "pseudorandom"), (3, "number", "7")]
-    assert "lines without claims: 1, in which nothing was checked" in [e.text for e in events if isinstance(e, Note)]
+    made = json.loads(lab.data.read_text(encoding="utf-8"))
+    assert made["output"] == sample["output"]
+    events = list(check(lab, CheckParams(file=str(write(tmp_path / "some.jsonl", made, row("Q", "no claims"))))))
+    value = last_result(iter(events))
+    assert value["ok"] and (value["generated_again"], value["lines_without_claims"]) == (1, 1)
+    told = [event.text for event in events if isinstance(event, Note)]
+    assert "lines from elsewhere without claims: 1; nothing was checked in them" in told
 
 
 def test_a_file_is_not_mixed_into_itself(lab: Lab, tmp_path: Path) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 
 import simulator
-from pipeline.data.bindings import misplaced
 from pipeline.data.check import check_samples
 from pipeline.data.claims import Run
 from pipeline.data.duplicates import Seen
@@ -42,21 +40,6 @@ def test_settings_that_a_run_has_not(text: str, strange: str | None) -> None:
     assert strange_setting(text, PARAMS) == strange
 
 
-@pytest.mark.parametrize("crafted", ["deep", None, [4], {}])
-def test_a_crafted_setting_is_left_to_the_other_checks(crafted: object) -> None:
-    claim = {"quantity": "features.zz_long", "experiment": "run_phase", "params": {**PARAMS, "depth": crafted}}
-    text = "zz_long at depth 4: 0.90"
-    assert misplaced(text, claim, (len(text) - 4, len(text))) is None
-
-
-def test_a_number_behind_another_runs_setting_is_found() -> None:
-    text = "operator_spread at size 8, depth 4: 0.34"
-    claim = {"quantity": "features.operator_spread", "experiment": "run_phase", "params": PARAMS}
-    place = (len(text) - 4, len(text))
-    assert misplaced(text, claim, place) == "it stands behind 'size 8'"
-    assert misplaced(text, {**claim, "params": {**PARAMS, "system_size": 8}}, place) is None
-
-
 def test_every_number_says_what_decides_it(predictions) -> None:
     swept = 0
     for sample in predictions:
@@ -71,21 +54,6 @@ def test_every_number_says_what_decides_it(predictions) -> None:
     assert not check_samples(list(enumerate(predictions)))
     assert {sample.output.split(":")[0] for sample in predictions} == set(PHASES)
     assert swept > 20
-
-
-def test_a_question_with_another_place_or_feature_is_found(predictions) -> None:
-    def elsewhere(text: str) -> str:
-        return re.sub(r"depth (\d+(?:, \d+)* and )\d+", r"depth \g<1>7", text)
-
-    sweeps = [(n, replace(s, instruction=elsewhere(s.instruction))) for n, s in enumerate(predictions)]
-    moved = [(n, s) for n, s in sweeps if s.instruction != predictions[n].instruction]
-    assert len(moved) > 5
-    assert {failure.line for failure in check_samples(moved)} == {n for n, _ in moved}
-    alone = next(s for s in predictions if re.fullmatch(r"\w+: \w+ [^;]*", s.output) and "_" in s.output.split()[1])
-    other = replace(alone, instruction=alone.instruction.replace(alone.output.split()[1], "magnetization"))
-    assert [(failure.claim, failure.expected) for failure in check_samples([(1, other)])] == [
-        ("prompt", "magnetization")
-    ]
 
 
 def asked(feature: str) -> Question:

@@ -207,7 +207,7 @@ def _permute(values: Any, heads: int) -> Any:
 
 
 def write_samples(path: Path, count: int, seed: int = 0, words: int = 12) -> Path:
-    """Sample lines by the lab's format, with answers of differing lengths."""
+    """Sample lines by the lab's format, with answers of differing lengths; every fifth is a chat of two answers."""
     rng = random.Random(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
@@ -216,6 +216,10 @@ def write_samples(path: Path, count: int, seed: int = 0, words: int = 12) -> Pat
             answer = " ".join(rng.choices(_WORDS[:4], k=rng.randint(2, words)))
             extra = f"depth {i}" if i % 3 == 0 else ""
             line = {"instruction": f"{question}?", "input": extra, "output": f"{answer}.", "meta": {"kind": "phase"}}
+            if i % 5 == 4:
+                texts = (f"{question}?", f"{answer}.", "order?", f"depth {answer}.")
+                turns = zip(("user", "assistant") * 2, texts, strict=True)
+                line = {"messages": [{"role": role, "content": text} for role, text in turns], "meta": line["meta"]}
             file.write(json.dumps(line) + "\n")
     return path
 

@@ -15,7 +15,7 @@ from pipeline.train.schedule import Schedule
 
 def token_set(lengths: list[int], prefix: int = 60) -> TokenSet:
     """Samples of the given lengths."""
-    return TokenSet([1] * prefix, [Encoded([5] * length, 1) for length in lengths], 0)
+    return TokenSet([1] * prefix, [Encoded([5] * length, ((length - 1, length),)) for length in lengths], 0)
 
 
 def cost(tokens: TokenSet, parts: list[list[int]]) -> int:

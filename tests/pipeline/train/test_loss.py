@@ -44,10 +44,13 @@ def loaded(
 def plain(model: Any, batch: Batch) -> torch.Tensor:
     """Each sample whole, alone, through transformers: the definition."""
     total = torch.zeros(())
-    for i, (length, answer) in enumerate(zip(batch.lengths, batch.answers, strict=True)):
-        ids = torch.tensor([[*batch.prefix, *batch.ids[i, :length].tolist()]])
-        logits = model(input_ids=ids).logits[0, -answer - 1 : -1]
-        total = total + torch.nn.functional.cross_entropy(logits, ids[0, -answer:], reduction="sum")
+    for i, (length, spans) in enumerate(zip(batch.lengths, batch.learned, strict=True)):
+        ids = torch.tensor([*batch.prefix, *batch.ids[i, :length].tolist()])
+        logits = model(input_ids=ids[None]).logits[0]
+        for start, stop in spans:
+            answer = slice(len(batch.prefix) + start, len(batch.prefix) + stop)
+            states = slice(answer.start - 1, answer.stop - 1)
+            total = total + torch.nn.functional.cross_entropy(logits[states], ids[answer], reduction="sum")
     return total
 
 
@@ -94,7 +97,7 @@ def test_the_form_for_cpus_equals_plain_transformers(
 
 def test_it_works_without_a_shared_prefix(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
     model, batch = loaded(data_lab, tiny_files("llama", "hf"))
-    bare = Batch([], batch.ids, batch.lengths, batch.answers)
+    bare = Batch([], batch.ids, batch.lengths, batch.learned)
     expected = plain(model, bare)
     wanted = gradients(model, expected)
     assert_same(wanted, gradients(model, SharedPrefixLoss(model)(bare)))
@@ -151,7 +154,7 @@ def test_adapters_on_the_upper_layers_leave_the_lower_ones_computed_once(
 def test_two_sets_with_other_prefixes_share_no_states(data_lab: Lab, tiny_files: Callable[[str, str], Path]) -> None:
     model, batch = loaded(data_lab, tiny_files("llama", "hf"), upper=1)
     prefixes = (batch.prefix, batch.prefix[:-2], [*batch.prefix[:-1], 7], [])
-    batches = [Batch(prefix, batch.ids, batch.lengths, batch.answers) for prefix in prefixes]
+    batches = [Batch(prefix, batch.ids, batch.lengths, batch.learned) for prefix in prefixes]
     wanted = [plain(model, one).item() for one in batches]
     fused = FusedLoss(model, torch.float32)
     for _ in range(2):

@@ -79,7 +79,7 @@ def test_the_batch_is_halved_until_it_fits_and_the_losses_are_the_same(data_lab:
 def test_half_the_samples_at_a_time_are_half_the_rows(data_lab: Lab, tiny_files: Files) -> None:
     """Where rows bound a part, fewer samples alone would leave it as it is."""
     job = _job(data_lab, tiny_files)
-    tokens = TokenSet([1] * 60, [Encoded([5] * 400, 1)] * 8, 0)
+    tokens = TokenSet([1] * 60, [Encoded([5] * 400, ((399, 400),))] * 8, 0)
     sizes = []
     while job.state.micro > 1:
         sizes.append([len(part) for part in job.parts(tokens, list(range(8)))])
