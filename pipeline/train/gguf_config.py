@@ -54,14 +54,18 @@ def read_config(path: Path) -> Any:
 
     architecture = read_head(path).architecture
     if "vocab_size" not in GGUF_CONFIG_MAPPING.get(architecture, {}).values():  # then the vocabulary is counted
-        return AutoConfig.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
+        return AutoConfig.from_pretrained(
+            path.parent, gguf_file=path.name, local_files_only=True, trust_remote_code=False
+        )
     with tempfile.TemporaryDirectory() as folder:
         small = Path(folder) / "config.gguf"
         try:
             _write_settings(path, small)
         except (OSError, ValueError, OverflowError, struct.error):  # no room, or a number too large: the slow way
             small = path
-        return AutoConfig.from_pretrained(small.parent, gguf_file=small.name, local_files_only=True)
+        return AutoConfig.from_pretrained(
+            small.parent, gguf_file=small.name, local_files_only=True, trust_remote_code=False
+        )
 
 
 def read_tokenizer(path: Path, model_type: str) -> Any:
@@ -71,7 +75,9 @@ def read_tokenizer(path: Path, model_type: str) -> Any:
 
     # Where the type is known, transformers need not read the config again.
     known = {"tokenizer_type": model_type} if TOKENIZER_MAPPING_NAMES.get(model_type) else {}
-    return AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True, **known)
+    return AutoTokenizer.from_pretrained(
+        path.parent, gguf_file=path.name, local_files_only=True, trust_remote_code=False, **known
+    )
 
 
 def _write_settings(path: Path, out: Path) -> None:

@@ -34,11 +34,11 @@ def load_gguf(lab: Lab, base: Base, dtype: torch.dtype, in_4bit: bool) -> Any:
         raise BadInput(
             f"load_in_4bit needs a base from the hub and {base.name} is a GGUF file: pull it with --source hub"
         )
-    config = AutoConfig.from_pretrained(prepared(lab, base), local_files_only=True)
+    config = AutoConfig.from_pretrained(prepared(lab, base), local_files_only=True, trust_remote_code=False)
     head = _head(base)
     _scale_positions(config, head)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
     missing = {name for name, _ in model.named_parameters()}
     rope_factors: torch.Tensor | None = None
     for name, tensor in _tensors(model, head):

@@ -23,7 +23,7 @@ def load_tokenizer(lab: Lab, base: Base) -> Any:
 
     folder = base.path if base.kind == "hf" else prepared(lab, base)
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise BaseError(
             f"the tokenizer of {base.name} cannot be loaded ({short(error)}): fetch the base again"
