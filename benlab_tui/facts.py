@@ -21,7 +21,7 @@ def facts(lab: Lab) -> dict[str, str]:
         "adapter": "trained" if (lab.adapter_dir / "adapter_config.json").is_file() else "none: /train",
         "ben-lab": _version(lab).removeprefix("ben-lab:") or "not installed: /install",
         "receipt": _receipt(lab),
-        "runs": f"{_experiments(lab):,} experiments",
+        "runs": _experiments(lab),
     }
 
 
@@ -63,9 +63,16 @@ def _lines(lab: Lab) -> str:
     return f"{count:,} samples"
 
 
-def _experiments(lab: Lab) -> int:
+def _experiments(lab: Lab) -> str:
+    """How many experiments there are, and how many of them are of an earlier physics version."""
+    from simulator.fingerprint import PHYSICS_VERSION
+
     try:
         with lab.notebook() as notebook:
-            return notebook.count()
+            versions = notebook.versions()
     except (SimulatorError, PipelineError):
-        return 0
+        versions = {}
+    count = sum(versions.values())
+    old = count - versions.get(PHYSICS_VERSION, 0)
+    told = f"{count:,} experiment{'' if count == 1 else 's'}"
+    return f"{told}, {old:,} of old physics: /rerun" if old else told

@@ -82,6 +82,12 @@ _ALL = (
         "pipeline.experiment:run",
         "run one experiment of the simulator",
     ),
+    Stage(
+        "rerun",
+        "pipeline.upgrade:RerunParams",
+        "pipeline.upgrade:run",
+        "run experiments of earlier physics versions again",
+    ),
 )
 STAGES: dict[str, Stage] = {stage.name: stage for stage in _ALL}
 

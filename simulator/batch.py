@@ -16,15 +16,21 @@ from simulator.engines.circuit import RANDOM_PHASE, TIME_STEP
 from simulator.engines.observables import Observables, from_rows
 from simulator.errors import BadParameter
 from simulator.fingerprint import FEATURE_NAMES, PHYSICS_VERSION
-from simulator.params import DEFAULT_BIAS, PHASES, SEED_LIMIT, RunPhase
+from simulator.params import (
+    DEFAULT_BIAS,
+    LARGEST_DEPTH,
+    LARGEST_SIZE,
+    PHASES,
+    PHASES_WITH_SECTORS,
+    SEED_LIMIT,
+    RunPhase,
+)
 from simulator.phase_names import full_name
 from simulator.summaries import summarise
 from simulator.validation import validate
 
 # Parameters that say how a sweep is run, not what it is.
 _HOW = frozenset(["workers", "cluster"])
-LARGEST_ENGINE_SIZE = 1024
-LARGEST_ENGINE_DEPTH = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +44,38 @@ class Run:
     bias: float = DEFAULT_BIAS
     shots: int = 0
     stream: int = 0
+    sector: str = "mixture"
 
     @classmethod
     def of(cls, params: RunPhase, stream: int = 0) -> Run:
         """The run that these parameters ask for."""
-        return cls(params.phase_type, params.system_size, params.depth, params.seed, params.bias, params.shots, stream)
+        return cls(
+            params.phase_type,
+            params.system_size,
+            params.depth,
+            params.seed,
+            params.bias,
+            params.shots,
+            stream,
+            params.sector,
+        )
+
+    @property
+    def alone(self) -> bool:
+        """Whether the entropies of one sector alone are asked for; the flip of all spins makes both sectors' equal."""
+        return self.sector != "mixture" and self.phase in PHASES_WITH_SECTORS
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Thirteen features, rounded, and the middle cut's entropy after each layer in bits."""
+    """Thirteen features, rounded, and the middle cut's entropy after each layer in bits.
+
+    `correlation_length` is the up sector's, in sites; None with shots, whose noise would decide its sum over distances.
+    """
 
     features: list[float]
     entropy_by_layer: list[float]
+    correlation_length: float | None
 
     @property
     def named(self) -> dict[str, float]:
@@ -60,14 +85,14 @@ class Measured:
 
 def measure_runs(runs: Sequence[Run], step: float = TIME_STEP) -> list[Measured]:
     """The features of every run, in order. Sizes 4 to 1024 and depths 1 to 1024; batches bound the memory."""
-    groups: dict[tuple[str, int], dict[int, dict[int, list[int]]]] = defaultdict(lambda: defaultdict(dict))
+    groups: dict[tuple[str, int, bool], dict[int, dict[int, list[int]]]] = defaultdict(lambda: defaultdict(dict))
     for index, run in enumerate(runs):
-        groups[run.phase, run.size][run.seed].setdefault(run.depth, []).append(index)
+        groups[run.phase, run.size, run.alone][run.seed].setdefault(run.depth, []).append(index)
     found: list[Measured | None] = [None] * len(runs)
-    for (phase, size), by_seed in groups.items():
+    for (phase, size, alone), by_seed in groups.items():
         requests = [(seed, sorted(by_depth)) for seed, by_depth in by_seed.items()]
         by_shape: dict[int, list[tuple[int, Observables]]] = defaultdict(list)
-        for (seed, depths), rows in zip(requests, observe(phase, size, requests, step), strict=True):
+        for (seed, depths), rows in zip(requests, observe(phase, size, requests, step, alone=alone), strict=True):
             for depth, row in zip(depths, rows, strict=True):
                 by_shape[depth] += [(index, row) for index in by_seed[seed][depth]]
         for members in by_shape.values():
@@ -76,18 +101,23 @@ def measure_runs(runs: Sequence[Run], step: float = TIME_STEP) -> list[Measured]
 
 
 def observe(
-    phase: str, size: int, requests: Sequence[tuple[int, Sequence[int]]], step: float = TIME_STEP
+    phase: str,
+    size: int,
+    requests: Sequence[tuple[int, Sequence[int]]],
+    step: float = TIME_STEP,
+    *,
+    alone: bool = False,
 ) -> list[list[Observables]]:
-    """The engine's observables for each request (seed, ascending depths)."""
+    """The engine's observables for each request (seed, ascending depths); `alone`: with one sector's entropies."""
     if phase == RANDOM_PHASE:
         from simulator.engines import stabilizer
 
-        return stabilizer.observe(size, requests)
+        return stabilizer.observe(size, requests, alone=alone)
     from simulator.engines import gaussian
     from simulator.engines.threads import single_threaded
 
     with single_threaded():
-        return gaussian.observe(phase, size, requests, step)
+        return gaussian.observe(phase, size, requests, step, alone=alone)
 
 
 def _read(runs: Sequence[Run], members: Sequence[tuple[int, Observables]], found: list[Measured | None]) -> None:
@@ -99,13 +129,15 @@ def _read(runs: Sequence[Run], members: Sequence[tuple[int, Observables]], found
             values[row] = features.with_shot_noise(values[row], run.shots, _noise_key(run))
     table = features.feature_table(whole, values)
     layers = features.rounded(whole.layer_entropy).tolist()
-    for (index, _), numbers, entropies in zip(members, table.tolist(), layers, strict=True):
-        found[index] = Measured(numbers, entropies)
+    lengths = features.correlation_lengths(whole).tolist()
+    for (index, _), numbers, entropies, length in zip(members, table.tolist(), layers, lengths, strict=True):
+        found[index] = Measured(numbers, entropies, None if runs[index].shots else length)
 
 
 def _noise_key(run: Run) -> list[int]:
-    """The seed of a run's shot noise: every parameter is in it, so that no two runs share their noise."""
-    text = json.dumps([run.phase, run.size, run.depth, run.bias, run.shots])
+    """The seed of a run's shot noise: what changes the measured state is in it, so that no two runs share noise."""
+    bias = run.bias if run.phase in PHASES_WITH_SECTORS else None
+    text = json.dumps([run.phase, run.size, run.depth, bias, run.shots])
     return [run.seed, 2, run.stream, int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])]
 
 
@@ -126,6 +158,7 @@ def phase_result(params: RunPhase, measured: Measured) -> dict[str, Any]:
         "features": named,
         "feature_vector": measured.features,
         "entropy_by_layer": measured.entropy_by_layer,
+        "correlation_length": measured.correlation_length,
         "summary": summarise(params, named),
         "params": params.model_dump(),
         "physics_version": PHYSICS_VERSION,
@@ -141,16 +174,32 @@ def result_of(run: Run, measured: Measured) -> dict[str, Any]:
         seed=run.seed,
         bias=run.bias,
         shots=run.shots,
+        sector=run.sector,  # type: ignore[arg-type]
     )
     return phase_result(params, measured)
 
 
 def experiment_id(experiment: str, params: BaseModel | Mapping[str, Any]) -> str:
-    """Sixteen hex digits that name an experiment: a hash of its parameters and the physics version."""
+    """Sixteen hex digits that name an experiment: a hash of its parameters and the physics version.
+
+    A parameter that changes nothing is left out, so that equal experiments have one id.
+    """
     values = params.model_dump() if isinstance(params, BaseModel) else dict(params)
-    values = {name: value for name, value in values.items() if name not in _HOW}
+    idle = _HOW | idle_parameters(experiment, values)
+    values = {name: value for name, value in values.items() if name not in idle}
     text = json.dumps([experiment, values, PHYSICS_VERSION], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def idle_parameters(experiment: str, values: Mapping[str, Any]) -> frozenset[str]:
+    """The parameters that cannot change this experiment's result.
+
+    Without sectors there is nothing to weigh by the bias, and nothing to choose; an echo is that of equal weights.
+    """
+    phases = [phase for phase in values.get("phases") or [values.get("phase_type")] if phase]
+    if phases and PHASES_WITH_SECTORS.isdisjoint(phases):
+        return frozenset(["bias", "biases", "sector"])
+    return frozenset(["bias"]) if experiment == "echo" else frozenset()
 
 
 def run_id(run: Run) -> str:
@@ -162,6 +211,7 @@ def run_id(run: Run) -> str:
         "seed": run.seed,
         "bias": run.bias,
         "shots": run.shots,
+        "sector": run.sector,
     }
     if run.stream:
         return experiment_id("replay", {**values, "stream": run.stream})
@@ -181,8 +231,8 @@ def measure(
     It needs about 120 MB at 1024 qubits and 15 MB at 256, and 130 MB more once for the Clifford tables;
     batches are split so that they hold little more than their largest run. Raises BadParameter.
     """
-    _within("system_size", system_size, 4, LARGEST_ENGINE_SIZE, whole=True)
-    _within("depth", depth, 1, LARGEST_ENGINE_DEPTH, whole=True)
+    _within("system_size", system_size, 4, LARGEST_SIZE, whole=True)
+    _within("depth", depth, 1, LARGEST_DEPTH, whole=True)
     _within("seed", seed, 0, SEED_LIMIT, whole=True)
     _within("bias", bias, 0.0, 1.0)
     _within("step", step, 1e-6, 10.0)

@@ -77,12 +77,13 @@ def correlation_lengths(observed: Observables) -> Floats:
 
     sqrt(sum r**2 C_r / (C_0 + 2 sum C_r)) over r = 1.., with C_r = abs(<Z_c Z_{c+r}> - <Z_c><Z_{c+r}>) and
     C_0 = 1 - <Z_c>**2: of C_r = exp(-r/xi) on a long chain it is 1/(2 sinh(1/(2 xi))), about xi.
-    0 if site c is correlated with nothing and does not fluctuate.
+    A C_r below 1e-12 counts as 0, for a square root would make 1e-7 of its last digit. 0 if site c does not fluctuate.
     """
     part = layout(observed.size)
     z = observed.up[:, part.z]
     c = anchors(observed.size)[0]
     connected = np.abs(observed.up[:, part.far_zz] - z[:, c, None] * z[:, c + 1 :])
+    connected[connected < 1e-12] = 0.0
     distances = np.arange(1, connected.shape[1] + 1, dtype=np.float64)
     weight = 1.0 - z[:, c] ** 2 + 2.0 * connected.sum(axis=1)
     second = connected @ distances**2

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import NotebookError, UnknownExperiment
+from simulator.fingerprint import PHYSICS_VERSION
 from simulator.sqlite import in_words, migrate, open_database, roll_back
 
 _STEPS = [
@@ -174,6 +175,23 @@ class Notebook:
         where, values = ("WHERE experiment = ?", [experiment]) if experiment else ("", [])
         with self._words("read"):
             return int(self._conn.execute(f"SELECT count(*) FROM experiments {where}", values).fetchone()[0])
+
+    def versions(self) -> dict[str, int]:
+        """How many experiments the notebook holds of each physics version."""
+        with self._words("read"):
+            rows = self._conn.execute(
+                "SELECT physics_version, count(*) FROM experiments GROUP BY physics_version ORDER BY min(rowid)"
+            )
+            return {str(row[0]): int(row[1]) for row in rows}
+
+    def other_physics(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Id, experiment and parameters of every result of another physics version, oldest first."""
+        with self._words("read"):
+            rows = self._conn.execute(
+                "SELECT id, experiment, params FROM experiments WHERE physics_version != ? ORDER BY created, rowid",
+                (PHYSICS_VERSION,),
+            ).fetchall()
+        return [(row[0], row[1], json.loads(row[2])) for row in rows]
 
     def close(self) -> None:
         """Closes the connection; the notebook cannot be used after it."""

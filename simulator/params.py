@@ -8,16 +8,17 @@ Lab API makes the same models strict.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
+from simulator.cost import refuse_costly, run_seconds
 from simulator.phase_names import PHASES, PhaseName
 
 DEFAULT_BIAS = 0.65
-LARGEST_SIZE = 256
-LARGEST_DEPTH = 32
-LARGEST_REPLAY_DEPTH = 1024
+PHASES_WITH_SECTORS = frozenset(("ising_symmetry_breaking", "pseudorandom"))
+LARGEST_SIZE = 1024
+LARGEST_DEPTH = 1024
 LARGEST_SWEEP = 200_000
 SEED_LIMIT = 2**32 - 1
 
@@ -115,6 +116,14 @@ Shots = Annotated[
     ),
     Whole,
 ]
+Sector = Annotated[
+    Literal["mixture", "up", "down"],
+    Field(
+        description="Whose entropies are reported: mixture is the whole start at equal weights, which in the Ising "
+        "phase counts one bit for the two sectors; up and down are one sector's own. Other features do not change.",
+        examples=["mixture", "up"],
+    ),
+]
 Phases = Annotated[
     list[PhaseName],
     BeforeValidator(_items),
@@ -139,6 +148,12 @@ class RunPhase(Params):
     seed: Seed = 0
     bias: Bias = DEFAULT_BIAS
     shots: Shots = 0
+    sector: Sector = "mixture"
+
+    @model_validator(mode="after")
+    def _affordable(self) -> RunPhase:
+        refuse_costly(run_seconds(self.phase_type, self.system_size, self.depth), self.system_size, self.depth)
+        return self
 
 
 class Tri(RunPhase):
@@ -161,6 +176,11 @@ class Echo(Params):
         examples=[0.05],
     )
 
+    @model_validator(mode="after")
+    def _affordable(self) -> Echo:
+        refuse_costly(run_seconds(self.phase_type, self.system_size, self.depth), self.system_size, self.depth)
+        return self
+
 
 class ReplayDrift(Params):
     """The same seed at growing depths: how far the fingerprint drifts from the first run's."""
@@ -171,7 +191,7 @@ class ReplayDrift(Params):
         4, ge=1, le=LARGEST_DEPTH, description="Depth at factor 1.", examples=[4], json_schema_extra={"unit": "layers"}
     )
     depth_factors: Annotated[
-        list[Annotated[int, Field(ge=1, le=LARGEST_REPLAY_DEPTH), Whole]],
+        list[Annotated[int, Field(ge=1, le=LARGEST_DEPTH), Whole]],
         BeforeValidator(_items),
     ] = Field(
         [1, 2, 4, 8],
@@ -183,15 +203,19 @@ class ReplayDrift(Params):
     seed: Seed = 0
     bias: Bias = DEFAULT_BIAS
     shots: Shots = 0
+    sector: Sector = "mixture"
 
     @model_validator(mode="after")
     def _deep(self) -> ReplayDrift:
         for factor in self.depth_factors:
-            if self.base_depth * factor > LARGEST_REPLAY_DEPTH:
+            if self.base_depth * factor > LARGEST_DEPTH:
                 raise ValueError(
                     f"depth_factors has {factor}, and {self.base_depth} x {factor} layers are above the largest depth, "
-                    f"{LARGEST_REPLAY_DEPTH}: choose factors up to {LARGEST_REPLAY_DEPTH // self.base_depth}"
+                    f"{LARGEST_DEPTH}: choose factors up to {LARGEST_DEPTH // self.base_depth}"
                 )
+        depths = [self.base_depth * factor for factor in self.depth_factors]
+        seconds = sum(run_seconds(self.phase_type, self.system_size, depth) for depth in depths)
+        refuse_costly(seconds, self.system_size, max(depths))
         return self
 
 
@@ -217,6 +241,8 @@ class Discovery(Params):
             raise ValueError(
                 f"k is {self.k}, above the number of samples, {samples}: choose k up to {samples}, or more runs a phase"
             )
+        seconds = sum(self.num_per_phase * run_seconds(phase, self.system_size, self.depth) for phase in self.phases)
+        refuse_costly(seconds, self.system_size, self.depth)
         return self
 
 
@@ -261,4 +287,6 @@ class Classify(Params):
             raise ValueError(
                 f"{' and '.join(idle)} would change nothing beside {given[0]}: leave it out, or give phase_type"
             )
+        if self.phase_type is not None:
+            refuse_costly(run_seconds(self.phase_type, self.system_size, self.depth), self.system_size, self.depth)
         return self

@@ -12,14 +12,17 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
+from simulator.cost import refuse_costly, run_seconds
 from simulator.params import (
     DEFAULT_BIAS,
     LARGEST_SWEEP,
     PHASES,
+    PHASES_WITH_SECTORS,
     SEED_LIMIT,
     Depth,
     Params,
     Phases,
+    Sector,
     Seed,
     Shots,
     SystemSize,
@@ -69,11 +72,27 @@ class Sweep(Params):
     )
     first_seed: Seed = 0
     shots: Shots = 0
+    sector: Sector = "mixture"
 
     @property
     def total(self) -> int:
         """How many runs the grid has."""
-        return len(self.phases) * len(self.system_sizes) * len(self.depths) * len(self.biases) * self.seeds
+        biases = sum(len(self.biases_of(phase)) for phase in self.phases)
+        return biases * len(self.system_sizes) * len(self.depths) * self.seeds
+
+    def biases_of(self, phase: str) -> list[float]:
+        """The biases at which a phase runs: one if it has no sectors, since the bias then changes nothing."""
+        return self.biases if phase in PHASES_WITH_SECTORS else self.biases[:1]
+
+    @property
+    def seconds(self) -> float:
+        """The estimated CPU seconds of all runs."""
+        return sum(
+            len(self.biases_of(phase)) * self.seeds * run_seconds(phase, size, depth)
+            for phase in self.phases
+            for size in self.system_sizes
+            for depth in self.depths
+        )
 
     @model_validator(mode="after")
     def _bounded(self) -> Sweep:
@@ -87,6 +106,9 @@ class Sweep(Params):
                 f"first_seed is {self.first_seed}, and the last seed would be above the largest, {SEED_LIMIT}: "
                 f"choose first_seed up to {SEED_LIMIT - self.seeds + 1}"
             )
+        for phase in self.phases:
+            size, depth = max(self.system_sizes), max(self.depths)
+            refuse_costly(run_seconds(phase, size, depth), size, depth)
         return self
 
 

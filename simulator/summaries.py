@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simulator.params import RunPhase
+from simulator.params import PHASES_WITH_SECTORS, RunPhase
 
 
 def summarise(params: RunPhase, features: Mapping[str, float]) -> str:
     """What the run shows, from its own features."""
     head = f"{params.phase_type}, {params.system_size} qubits, {params.depth} layers, seed {params.seed}: "
     entropy = f"entropy {features['entropy_final']:.3f} bits across the middle cut"
-    return head + _TELLING[params.phase_type](features) + ", " + entropy + "."
+    return head + _TELLING[params.phase_type](features) + ", " + entropy + _whose(params) + "."
+
+
+def _whose(params: RunPhase) -> str:
+    """Whose entropy it is, in a phase that starts in two sectors."""
+    if params.phase_type not in PHASES_WITH_SECTORS:
+        return ""
+    if params.sector != "mixture":
+        return f" of the {params.sector} sector alone"
+    if params.phase_type == "pseudorandom":
+        return " of both sectors together"
+    return ", of which up to one bit is the choice between the two sectors"
 
 
 def _ising(features: Mapping[str, float]) -> str:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from benlab_tui.context import Context
 from benlab_tui.registry import Value, command
 from benlab_tui.text import number, one_line
+from simulator.editions import command_of, is_other_physics, mark
 from simulator.notebook_search import TAG_PATTERN, NotebookSearch, number_of, search
 from simulator.params import Whole
 
@@ -82,6 +83,8 @@ def _list(lab: Lab, params: NotebookParams) -> Value:
     nothing = "no run matches: loosen the search" if some else "no experiment has run in this lab yet"
     if found["matching"] > len(rows):
         lines.append(f"{len(rows)} of {found['matching']:,} runs; limit={min(1000, found['matching'])} lists more")
+    if any(row["older_physics"] for row in found["runs"]):
+        lines.append("Runs of older physics are kept and never averaged with new ones: `benlab rerun` runs them again.")
     return {"experiments": rows, "matching": found["matching"], "summary": "\n".join(lines) or nothing}
 
 
@@ -141,6 +144,9 @@ def _whole(entry: Entry) -> Value:
     marks: dict[str, Any] = {"tags": list(entry.tags)} if entry.tags else {}
     marks |= {"note": entry.note} if entry.note else {}
     result = {**entry.result, **marks}
+    if is_other_physics(result):
+        told = f"{result.get('summary', '')}\nold result ({mark(result)}): `{command_of(result)}` runs it again"
+        result["summary"] = told
     if isinstance(result.get("features"), dict):
         return result
     values = {name: value for name, value in result.items() if name != "summary"}

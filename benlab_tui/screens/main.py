@@ -19,6 +19,7 @@ from benlab_tui.widgets.composer import Composer
 from benlab_tui.widgets.prompt import Prompt
 from benlab_tui.widgets.turns import Turn
 from benlab_tui.widgets.welcome import Welcome
+from simulator.errors import SimulatorError
 
 if TYPE_CHECKING:
     from benlab_tui.registry import Command
@@ -84,11 +85,29 @@ class MainScreen(Sending):
             pass
         self.refresh_lab()
         await asyncio.to_thread(self._warm)
+        await self._tell_upgrade()
         await self.find_jobs()
         # What came above was measured while the last turns had not found their heights yet.
         self.call_after_refresh(self.transcript.to_end)
         self.on_busy(False)
         self.spawn(self.open_engine, "engine")
+
+    async def _tell_upgrade(self) -> None:
+        """Once for each physics version: what of an older one the lab keeps, and which commands renew it."""
+        from simulator.fingerprint import PHYSICS_VERSION
+
+        if self.chats.recall("physics") == PHYSICS_VERSION:
+            return
+        from pipeline.upgrade import upgrade_note
+
+        try:
+            text = await asyncio.to_thread(upgrade_note, self.lab)
+        except SimulatorError as error:
+            self.warn(str(error))
+            return
+        if text:
+            await self.note(text)
+        self.chats.remember("physics", PHYSICS_VERSION)
 
     def _warm(self) -> None:
         """In a thread: what the first slash and the first question would otherwise wait for."""

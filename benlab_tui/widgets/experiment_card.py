@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from benlab_tui.text import inert, number, one_line
 from benlab_tui.widgets.turns import Turn
+from simulator.editions import is_other_physics, mark
 
 _PLAIN = {"features", "forward_features", "reverse_features", "params", "summary", "experiment", "experiment_id"}
 
@@ -55,6 +56,9 @@ def head(result: dict[str, Any]) -> Content:
     shown = " ".join(f"{key}={_short(value)}" for key, value in params.items() if value is not None)
     title = Content.assemble(("⚛ ", "$accent"), (name, "bold"), (f"  {key}", "$foreground-muted"))
     lines = [title, Content(inert(shown))]
+    if is_other_physics(result):
+        old = inert(f"old result ({mark(result)}): kept, and not comparable with new ones; /rerun runs it again")
+        lines.append(Content.styled(old, "$warning"))
     if summary := str(result.get("summary", "")):
         lines.append(Content(inert(summary)))
     marks = [f"#{tag}" for tag in result.get("tags") or []] + ([str(result["note"])] if result.get("note") else [])

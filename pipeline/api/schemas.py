@@ -6,11 +6,12 @@ text is not taken for one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import CoreSchema
 
+from simulator import params
 from simulator.catalogue import EXPERIMENTS
 
 LEGACY_PATHS = {"run_phase": "/run_phase_experiment"}
@@ -43,7 +44,63 @@ def strict(model: type[BaseModel]) -> type[BaseModel]:
     return made
 
 
-REQUESTS: dict[str, type[BaseModel]] = {name: strict(entry.public) for name, entry in EXPERIMENTS.items()}
+LARGEST_SIZE, LARGEST_DEPTH = 256, 32
+"""The bounds of the guide's four routes, as existing clients of the lab know them."""
+ApiSize = Annotated[
+    int,
+    Field(
+        ge=4,
+        le=LARGEST_SIZE,
+        description="Qubits in the open chain.",
+        examples=[32],
+        json_schema_extra={"unit": "qubits"},
+    ),
+    params.Whole,
+]
+ApiDepth = Annotated[
+    int,
+    Field(ge=1, le=LARGEST_DEPTH, description="Circuit layers.", examples=[8], json_schema_extra={"unit": "layers"}),
+    params.Whole,
+]
+
+
+class RunPhase(params.RunPhase):
+    """One circuit in one phase: its thirteen features and the entropy after each layer."""
+
+    system_size: ApiSize = 32
+    depth: ApiDepth = 8
+
+
+class Tri(params.Tri):
+    """Time-Reversal Instability: the distance between the runs at `bias` and at 1 - `bias`."""
+
+    system_size: ApiSize = 32
+    depth: ApiDepth = 8
+
+
+class Discovery(params.Discovery):
+    """Unsupervised phase discovery: k-means on the fingerprints of many runs."""
+
+    system_size: ApiSize = 32
+    depth: ApiDepth = 8
+
+
+class ReplayDrift(params.ReplayDrift):
+    """The same seed at growing depths: how far the fingerprint drifts from the first run's."""
+
+    system_size: ApiSize = 32
+    base_depth: ApiDepth = 4
+
+
+_NARROW: dict[str, type[BaseModel]] = {
+    "run_phase": RunPhase,
+    "tri": Tri,
+    "discovery": Discovery,
+    "replay_drift": ReplayDrift,
+}
+REQUESTS: dict[str, type[BaseModel]] = {
+    name: strict(_NARROW.get(name, entry.public)) for name, entry in EXPERIMENTS.items()
+}
 
 
 POSTS = frozenset(["/api/generate", *(path_of(name) + suffix for name in EXPERIMENTS for suffix in ("", "/stream"))])
@@ -62,19 +119,25 @@ class Answer(BaseModel):
 
 
 class PhaseAnswer(Answer):
-    """One run: thirteen features by name and in order, and the middle cut's entropy after each layer in bits."""
+    """One run: thirteen features by name and in order, the middle cut's entropy after each layer in bits, and the up
+    sector's correlation length in sites (null with shots)."""
 
     phase_type: str
     features: dict[str, float]
     feature_vector: list[float] = Field(min_length=13, max_length=13)
     entropy_by_layer: list[float]
+    correlation_length: float | None
 
 
 class TriAnswer(Answer):
-    """Time-Reversal Instability, both fingerprints, and each feature's part in units of its scale."""
+    """Time-Reversal Instability, both fingerprints, and each feature's part in units of its scale.
+
+    `noise_floor` is the mean distance between two readings of the forward run at these shots; 0 without shots.
+    """
 
     phase_type: str
     TRI: float
+    noise_floor: float
     forward_features: dict[str, float]
     reverse_features: dict[str, float]
     contributions: dict[str, float]

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from pipeline.lab import Lab
+from simulator.cost import experiment_seconds
 from simulator.errors import BadParameter, NotebookError, SimulatorError, UnknownExperiment
 from simulator.events import Event, Failed, Result, Value, from_line, last_result
 from simulator.python_child import command, environment
 
-# Sites cubed times circuits that a thread may take on: about a second.
-_THREAD_WORK = 2e8
+_SHORT = frozenset(["run_phase", "tri", "echo", "replay_drift", "discovery"])
+# Estimated CPU seconds that a thread may take on.
+_THREAD_SECONDS = 1.0
 _LINE_LIMIT = 2**26
 _QUEUE = 64
 _KINDS: dict[str, type[SimulatorError]] = {
@@ -151,17 +153,8 @@ class Work:
 
 
 def is_short(name: str, params: BaseModel) -> bool:
-    """Whether the experiment surely ends within about a second."""
-    if name in ("run_phase", "tri", "echo"):
-        return True
-    if name not in ("replay_drift", "discovery"):
-        return False
-    values = params.model_dump()
-    if name == "discovery":
-        circuits = len(values["phases"]) * values["num_per_phase"]
-        return circuits * values["system_size"] ** 3 <= _THREAD_WORK
-    layers = values["base_depth"] * max(values["depth_factors"])
-    return (layers + 8 * len(values["depth_factors"])) * values["system_size"] ** 3 <= 8 * _THREAD_WORK
+    """Whether the experiment is estimated to end within about a second."""
+    return name in _SHORT and experiment_seconds(params) <= _THREAD_SECONDS
 
 
 def _kill_group(pid: int) -> None:

@@ -123,11 +123,7 @@ def _keep(out: Path, parts: _Parts, judged_here: dict[int, str]) -> int:
     """Takes over the data set that is there, for --append; returns its number of training lines."""
     if not out.exists():
         return 0
-    version = read_manifest(out).get("physics_version", simulator.PHYSICS_VERSION)
-    if version != simulator.PHYSICS_VERSION:
-        raise DataError(
-            f"{out} was made with physics version {version}, this is {simulator.PHYSICS_VERSION}: generate it anew"
-        )
+    _refuse_other_physics(out, "generate it again without append, or give another --out")
     for path, target in ((out, parts.train), (validation_path(out), parts.validation)):
         if not path.exists():
             continue
@@ -144,9 +140,19 @@ def _keep(out: Path, parts: _Parts, judged_here: dict[int, str]) -> int:
     return len(parts.train)
 
 
+def _refuse_other_physics(path: Path, advice: str) -> None:
+    """Raises DataError if a data set holds numbers of another physics version: the two are never mixed."""
+    version = read_manifest(path).get("physics_version", simulator.PHYSICS_VERSION)
+    if version != simulator.PHYSICS_VERSION:
+        raise DataError(
+            f"{path} was made with physics version {version} and this is {simulator.PHYSICS_VERSION}: {advice}"
+        )
+
+
 def _own_lines(lab: Lab, params: GenerateParams, parts: _Parts) -> Iterator[Event]:
     """The user's own files, and the chat turns that were accepted or corrected."""
     for name in params.mix:
+        _refuse_other_physics(given_path(name), "leave it out of mix")
         yield Progress("generate", 0, None, f"reading {Path(name).name}")
         good, bad = read_good(given_path(name))
         if not good and bad:

@@ -14,6 +14,7 @@ from pipeline.data.writer import read_manifest
 from pipeline.errors import BadInput, DataError
 from pipeline.files import replacing
 from simulator.events import Event, Note
+from simulator.fingerprint import PHYSICS_VERSION
 
 
 def made_anew(out: Path) -> Iterator[Event]:
@@ -26,11 +27,14 @@ def made_anew(out: Path) -> Iterator[Event]:
     except OSError as error:
         raise DataError(f"{out} is there and cannot be read ({error.strerror}): give another --out") from error
     kept = out.with_name(f"{out.stem}.former{out.suffix}")
-    where = f"they are kept in {kept.name}, since {own} were mixed in; " if own else ""
-    if own:
+    version = read_manifest(out).get("physics_version", PHYSICS_VERSION)
+    reason = f"{own} were mixed in" if own else f"they are of physics {version}" if version != PHYSICS_VERSION else ""
+    where = f"they are kept in {kept.name}, since {reason}; " if reason else ""
+    if reason:
         with replacing(kept) as temporary:
             shutil.copyfile(out, temporary)
-    yield Note(f"{out.name} is made anew, {lines} former lines go; {where}append=yes would keep them")
+    append = "" if version != PHYSICS_VERSION else "append=yes would keep them"
+    yield Note(f"{out.name} is made anew, {lines} former lines go; {where}{append}".removesuffix("; "))
 
 
 def refuse_own_output(mix: list[str], out: Path) -> None:

@@ -25,22 +25,30 @@ def chunk_size(phase: str, size: int) -> int:
 
 
 def observe(
-    phase: str, size: int, requests: Sequence[tuple[int, Sequence[int]]], step: float = TIME_STEP
+    phase: str,
+    size: int,
+    requests: Sequence[tuple[int, Sequence[int]]],
+    step: float = TIME_STEP,
+    *,
+    alone: bool = False,
 ) -> list[list[Observables]]:
-    """For each request (seed, ascending depths) the observables at each of its depths; depth 0 is the start."""
+    """For each request (seed, ascending depths) the observables at each of its depths; depth 0 is the start.
+
+    With `alone` the entropies are those of the up sector by itself, which equal the down sector's.
+    """
     keep_freed()
     order = sorted(range(len(requests)), key=lambda index: -max(requests[index][1]))
     found: list[list[Observables]] = [[] for _ in requests]
     chunk = chunk_size(phase, size)
     for begin in range(0, len(order), chunk):
         part = order[begin : begin + chunk]
-        for index, rows in zip(part, _follow(phase, size, [requests[i] for i in part], step), strict=True):
+        for index, rows in zip(part, _follow(phase, size, [requests[i] for i in part], step, alone), strict=True):
             found[index] = rows
     return found
 
 
 def _follow(
-    phase: str, size: int, requests: Sequence[tuple[int, Sequence[int]]], step: float
+    phase: str, size: int, requests: Sequence[tuple[int, Sequence[int]]], step: float, alone: bool
 ) -> list[list[Observables]]:
     """`observe` of one chunk whose requests are sorted by greatest depth, deepest first."""
     gates = majorana.layer_gates(phase, size, couplings(phase, size, [seed for seed, _ in requests]), step)
@@ -59,14 +67,14 @@ def _follow(
             majorana.rotate(frame, gates)
             majorana.spread_support(support, gates)
             majorana.rotate(spins, backward)
-        central = cuts.entropies(frame, support, cut)
+        central = cuts.entropies(frame, support, cut, alone=alone)
         if depth:
             layers[:active, depth - 1] = central[0]
         wanted = [row for row in range(active) if depth in requests[row][1]]
         if wanted:
             chosen = slice(None) if len(wanted) == active else wanted
             both = central[0][chosen], central[1][chosen]
-            whole = _measure(phase, size, frame[chosen], support, spins[chosen], layers[wanted, :depth], both)
+            whole = _measure(phase, size, frame[chosen], support, spins[chosen], layers[wanted, :depth], both, alone)
             for place, row in enumerate(wanted):
                 found[row].append(whole.row(place))
     return found
@@ -89,15 +97,15 @@ def _measure(
     spins: Floats,
     layers: Floats,
     central: tuple[Floats, Floats],
+    alone: bool,
 ) -> Observables:
     """All observables of one depth; `central` are the middle cut's two entropies, which are known already."""
     extra = majorana.ancillas(phase)
     gamma = majorana.covariance(frame)
     first = 2 * extra
     others = [cut for cut in range(1, size) if cut != middle(size)]
-    by_cut = np.insert(
-        cuts.profile(frame, support, [2 * (cut + extra) for cut in others], gamma), middle(size) - 1, central[0], axis=1
-    )
+    profile = cuts.profile(frame, support, [2 * (cut + extra) for cut in others], gamma, alone=alone)
+    by_cut = np.insert(profile, middle(size) - 1, central[0], axis=1)
     up, down = _expectations(phase, size, gamma, layers.shape[1])
     return Observables(
         layer_entropy=layers,

@@ -25,23 +25,31 @@ _CHUNK_BYTES = 2**24
 Gates = list[NDArray[np.int64]]
 
 
-def observe(size: int, requests: Sequence[tuple[int, Sequence[int]]]) -> list[list[Observables]]:
-    """For each request (seed, ascending depths) the observables at each of its depths; depth 0 is the start."""
+def observe(
+    size: int, requests: Sequence[tuple[int, Sequence[int]]], *, alone: bool = False
+) -> list[list[Observables]]:
+    """For each request (seed, ascending depths) the observables at each of its depths; depth 0 is the start.
+
+    With `alone` the entropies are those of the up sector by itself, which equal the down sector's.
+    """
     found: list[list[Observables]] = [[] for _ in requests]
     chunk = max(1, min(256, _CHUNK_BYTES // (40 * size * size)))
     order = sorted(range(len(requests)), key=lambda index: -max(requests[index][1]))
     for begin in range(0, len(order), chunk):
         part = order[begin : begin + chunk]
-        for index, rows in zip(part, _follow(size, [requests[i] for i in part]), strict=True):
+        for index, rows in zip(part, _follow(size, [requests[i] for i in part], alone), strict=True):
             found[index] = rows
     return found
 
 
-def _follow(size: int, requests: Sequence[tuple[int, Sequence[int]]]) -> list[list[Observables]]:
+def _follow(size: int, requests: Sequence[tuple[int, Sequence[int]]], alone: bool) -> list[list[Observables]]:
     """`observe` of one chunk whose requests are sorted by greatest depth, deepest first."""
     greatest = [max(depths) for _, depths in requests]
     gates = layer_gates(size, [(seed, deepest) for (seed, _), deepest in zip(requests, greatest, strict=True)])
     codes = start_generators(size, len(requests))
+    if alone:
+        # |0..0> is fixed by Z on every site; the ancilla then holds |0> and is entangled with nothing.
+        codes[:] = Z_CODE * np.eye(size + 1, dtype=np.uint8)
     layers = np.zeros((len(requests), greatest[0]))
     found: list[list[Observables]] = [[] for _ in requests]
     for depth in range(greatest[0] + 1):

@@ -29,6 +29,7 @@ State = NDArray[np.complex128]
 
 LARGEST_SIZE = 14
 LARGEST_OPERATOR_SIZE = 12
+LARGEST_DEPTH = 64
 
 PAULIS: dict[str, State] = {
     "X": np.array([[0, 1], [1, 0]], dtype=complex),
@@ -146,21 +147,29 @@ def entropy_bits(weights: Floats) -> float:
 
 
 def observe(
-    phase: str, size: int, depth: int, seed: int, step: float = TIME_STEP, *, operator: bool = True
+    phase: str,
+    size: int,
+    depth: int,
+    seed: int,
+    step: float = TIME_STEP,
+    *,
+    operator: bool = True,
+    alone: bool = False,
 ) -> Observables:
-    """The observables of one circuit, as the fast engines report them.
+    """The observables of one circuit, as the fast engines report them; `alone`: with one sector's entropies.
 
     Without `operator` the spread is nan, and sizes to 14 fit; with it the dense operator
-    bounds them by 12. Raises BadParameter above that.
+    bounds them by 12. Raises BadParameter above that, and for more than 64 layers.
     """
     largest = LARGEST_OPERATOR_SIZE if operator else LARGEST_SIZE
-    if not 4 <= size <= largest:
-        raise BadParameter(f"system_size is {size}, outside what fits densely: choose 4 to {largest}", "system_size")
+    _bounded("system_size", size, 4, largest)
+    _bounded("depth", depth, 0, LARGEST_DEPTH)
     extra = int(has_sectors(phase))
     entropies = []
     for state in states(phase, size, depth, seed, step):
-        entropies.append(entropy_bits(schmidt_weights(state, middle(size) + extra)))
-    weights = [schmidt_weights(state, cut + extra) for cut in range(1, size)]
+        told, left = (np.sqrt(2.0) * state[0], 0) if extra and alone else (state, extra)
+        entropies.append(entropy_bits(schmidt_weights(told, middle(size) + left)))
+    weights = [schmidt_weights(told, cut + left) for cut in range(1, size)]
     # The ancilla tells the sectors apart: its two slices are their states, each at half the weight.
     sectors = [np.sqrt(2.0) * state[0], np.sqrt(2.0) * state[1]] if extra else [state, state]
     up, down = (np.array([_expectations(size, sector)]) for sector in sectors)
@@ -172,6 +181,11 @@ def observe(
         down=down,
         spread=np.array([operator_spread(phase, size, depth, seed, step) if operator else np.nan]),
     )
+
+
+def _bounded(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise BadParameter(f"{name} {value} does not fit the state-vector engine: choose {low} to {high}", name)
 
 
 def _expectations(size: int, state: State) -> list[float]:

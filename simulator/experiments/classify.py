@@ -8,6 +8,7 @@ from typing import Any
 
 from simulator.batch import Run, measure_runs
 from simulator.detector import PhaseDetector, train
+from simulator.editions import refuse_other_physics
 from simulator.errors import BadParameter, UnknownExperiment
 from simulator.events import Event, Note
 from simulator.experiments.common import answer, finish, tidy
@@ -70,6 +71,7 @@ def _features(params: Classify, notebook: Notebook | None) -> tuple[list[float],
             f"experiment_id {wanted!r} is a {stored['experiment']}, which has no fingerprint: give a run_phase's id",
             "experiment_id",
         )
+    refuse_other_physics(stored)
     # A classification's phase is a guess; what it knows of the truth stands beside it.
     truth = stored.get("true_phase" if stored["experiment"] == "classify" else "phase_type")
     return vector, truth, f"experiment {wanted}"

@@ -17,7 +17,7 @@ def run(params: Echo, notebook: Notebook | None = None) -> Iterator[Event]:
 
     `by_depth` is the echo of the circuit's first 1, 2, 4, … layers, and of all.
     """
-    depths = [depth for depth in (1, 2, 4, 8, 16, 32) if depth < params.depth]
+    depths = [depth for depth in (2**power for power in range(10)) if depth < params.depth]
     logs = [log_echo(params.model_copy(update={"depth": depth})) for depth in (*depths, params.depth)]
     log = logs[-1]
     vanished = math.isinf(log)

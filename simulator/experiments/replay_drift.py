@@ -45,6 +45,7 @@ def _runs(params: ReplayDrift) -> list[Run]:
             params.bias,
             params.shots,
             depths[:place].count(depth) if params.shots else 0,
+            params.sector,
         )
         for place, depth in enumerate(depths)
     ]

@@ -14,6 +14,8 @@ import numpy as np
 
 from simulator.batch import experiment_id
 from simulator.claims import Claims
+from simulator.cost import duration
+from simulator.editions import refuse_other_physics
 from simulator.events import Event, Progress
 from simulator.experiments.common import answer, finish
 from simulator.fingerprint import FEATURE_NAMES
@@ -38,7 +40,7 @@ def run(params: PersonalSweep, notebook: Notebook | None = None) -> Iterator[Eve
     work = _Work(params, notebook)
     try:
         work.look_up()
-        yield Progress("sweep", work.done, params.total, f"{work.found} were done before" if work.found else "")
+        yield Progress("sweep", work.done, params.total, _expected(params, work))
         while work.left:
             yield from _make(params, work)
             if work.left:
@@ -47,6 +49,13 @@ def run(params: PersonalSweep, notebook: Notebook | None = None) -> Iterator[Eve
     finally:
         work.close()
     yield finish(_answer(params, work.tally, work.found), notebook)
+
+
+def _expected(params: PersonalSweep, work: _Work) -> str:
+    """What was done before, and how long the rest is estimated to take on one core."""
+    left = params.seconds * (params.total - work.done) / params.total
+    told = [f"{work.found} were done before"] if work.found else []
+    return "; ".join([*told, f"about {duration(left)} of compute"] if left > 1 else told)
 
 
 def _make(params: PersonalSweep, work: _Work) -> Iterator[Event]:
@@ -107,6 +116,8 @@ class _Work:
 
     def keep(self, results: list[dict[str, Any]]) -> None:
         """Writes what was made, and only then gives its claims back."""
+        for result in results:
+            refuse_other_physics(result)
         if self.notebook:
             self.notebook.put_many(results)
         if self.claims:
@@ -137,8 +148,11 @@ class _Work:
         """What is not settled yet, some hundreds at a time; runs of one phase, size and depth are neighbours."""
         params = self.params
         seeds = range(params.first_seed, params.first_seed + params.seeds)
-        grid = enumerate(product(params.phases, params.system_sizes, params.depths, seeds, params.biases))
-        runs = (_GridRun.of(place, cell, params.shots) for place, cell in grid if not self._settled[place])
+        cells = chain.from_iterable(
+            product([phase], params.system_sizes, params.depths, seeds, params.biases_of(phase))
+            for phase in params.phases
+        )
+        runs = (_GridRun.of(place, cell, params) for place, cell in enumerate(cells) if not self._settled[place])
         while part := list(islice(runs, _LOOK_UP)):
             yield part
 
@@ -152,9 +166,17 @@ class _GridRun:
     values: dict[str, Any]
 
     @classmethod
-    def of(cls, place: int, cell: tuple[Any, ...], shots: int) -> _GridRun:
+    def of(cls, place: int, cell: tuple[Any, ...], sweep: Sweep) -> _GridRun:
         phase, size, depth, seed, bias = cell
-        params = RunPhase(phase_type=phase, system_size=size, depth=depth, seed=seed, bias=bias, shots=shots)
+        params = RunPhase(
+            phase_type=phase,
+            system_size=size,
+            depth=depth,
+            seed=seed,
+            bias=bias,
+            shots=sweep.shots,
+            sector=sweep.sector,
+        )
         values = params.model_dump()
         return cls(place, experiment_id("run_phase", values), values)
 
@@ -167,6 +189,8 @@ class _Tally:
         self.sums: dict[str, Any] = defaultdict(lambda: np.zeros((2, len(FEATURE_NAMES))))
 
     def add(self, result: dict[str, Any]) -> None:
+        """Counts one run. Raises BadParameter if it is of another physics version: the two are never averaged."""
+        refuse_other_physics(result)
         values = np.array(result["feature_vector"])
         self.counts[result["phase_type"]] += 1
         self.sums[result["phase_type"]] += [values, values**2]

@@ -13,18 +13,19 @@ from simulator.fingerprint import differences, distance
 from simulator.notebook import Notebook
 from simulator.params import Tri
 
+_FLOOR_PAIRS = 16
+
 
 def run(params: Tri, notebook: Notebook | None = None) -> Iterator[Event]:
-    """TRI, both fingerprints, and the part each feature has in it."""
+    """TRI, both fingerprints, the part each feature has in it, and with shots the noise floor."""
     yield finish(tri_many([params])[0], notebook)
 
 
 def tri_many(params: Sequence[Tri]) -> list[dict[str, Any]]:
     """The answer for each set of parameters; circuits are followed together, each once for both biases."""
-    runs = [half for one in params for half in _halves(one)]
-    measured = measure_runs(runs)
-    pairs = zip(measured[::2], measured[1::2], strict=True)
-    return [_answer(one, forward, reverse) for one, (forward, reverse) in zip(params, pairs, strict=True)]
+    groups = [[*_halves(one), *_repeats(one)] for one in params]
+    measured = iter(measure_runs([run for group in groups for run in group]))
+    return [_answer(one, [next(measured) for _ in group]) for one, group in zip(params, groups, strict=True)]
 
 
 def _halves(params: Tri) -> tuple[Run, Run]:
@@ -32,7 +33,21 @@ def _halves(params: Tri) -> tuple[Run, Run]:
     return forward, replace(forward, bias=1.0 - params.bias, stream=1)
 
 
-def _answer(params: Tri, forward: Measured, reverse: Measured) -> dict[str, Any]:
+def _repeats(params: Tri) -> list[Run]:
+    """Pairs of readings of the forward run, each with shot noise of its own."""
+    streams = range(2, 2 + 2 * _FLOOR_PAIRS) if params.shots else ()
+    return [Run.of(params, stream) for stream in streams]
+
+
+def noise_floor(readings: Sequence[Measured]) -> float:
+    """Return the mean distance between two readings of one run; 0 without any, for exact runs have no noise."""
+    pairs = list(zip(readings[::2], readings[1::2], strict=True))
+    return tidy(sum(distance(one.features, other.features) for one, other in pairs) / len(pairs)) if pairs else 0.0
+
+
+def _answer(params: Tri, measured: Sequence[Measured]) -> dict[str, Any]:
+    forward, reverse, *readings = measured
+    floor = noise_floor(readings)
     apart = differences(forward.features, reverse.features)
     index = tidy(distance(forward.features, reverse.features))
     contributions = {name: tidy(abs(value)) for name, value in apart.items()}
@@ -40,12 +55,15 @@ def _answer(params: Tri, forward: Measured, reverse: Measured) -> dict[str, Any]
         (name for name, value in contributions.items() if value > 0), key=lambda name: -contributions[name]
     )
     told = f"carried by {', '.join(carried[:3])}" if carried else "no feature differs"
+    if params.shots:
+        told += f"; noise floor {floor:.3f} at {params.shots} shots"
     return answer(
         "tri",
         params,
         {
             "phase_type": params.phase_type,
             "TRI": index,
+            "noise_floor": floor,
             "forward_features": forward.named,
             "reverse_features": reverse.named,
             "contributions": contributions,

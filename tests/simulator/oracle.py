@@ -213,6 +213,7 @@ class Circuit:
         n, c = self.size, self.size // 4
         z = [value(up, at(n, Z=i)) for i in range(n)]
         connected = {r: abs(value(up, at(n, Z=(c, c + r))) - z[c] * z[c + r]) for r in range(1, n - c)}
+        connected = {r: one for r, one in connected.items() if one >= 1e-12}
         weight = 1 - z[c] ** 2 + 2 * sum(connected.values())
         return 0.0 if weight < 1e-6 else float((sum(r**2 * one for r, one in connected.items()) / weight) ** 0.5)
 

@@ -110,5 +110,7 @@ def test_chunks_do_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_state_vector_refuses_what_does_not_fit() -> None:
     from simulator.errors import BadParameter
 
-    with pytest.raises(BadParameter, match=r"system_size is 13.*choose 4 to 12"):
+    with pytest.raises(BadParameter, match=r"system_size 13 .*choose 4 to 12"):
         statevector.observe("spt_cluster", 13, 1, 0)
+    with pytest.raises(BadParameter, match=r"depth 1024 does not fit the state-vector engine: choose 0 to 64"):
+        statevector.observe("spt_cluster", 4, 1024, 0)

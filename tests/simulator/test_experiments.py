@@ -14,8 +14,8 @@ import pytest
 
 import simulator
 from simulator.batch import Run, experiment_id, measure_runs
-from simulator.errors import NotebookError, UnknownExperiment
-from simulator.events import Result, from_line
+from simulator.errors import BadParameter, NotebookError, UnknownExperiment
+from simulator.events import Progress, Result, from_line
 from simulator.experiments.replay_drift import growth_exponent
 from simulator.params import PHASES, RunPhase
 
@@ -212,8 +212,8 @@ def test_module_prints_events(tmp_path: Path) -> None:
     with simulator.Notebook(tmp_path / "lab.db") as notebook:
         assert notebook.get(events[-1].value["experiment_id"]) == events[-1].value
     assert run_module("run_phase", "--params", '{"depth": 99')[0] == 2
-    code, events = run_module("run_phase", "--params", '{"phase_type": "spt_cluster", "depth": 99}')
-    assert code == 2 and "depth is 99" in events[-1].error
+    code, events = run_module("run_phase", "--params", '{"phase_type": "spt_cluster", "depth": 1999}')
+    assert code == 2 and "depth is 1999" in events[-1].error
 
 
 def test_a_reader_that_goes_away_ends_the_work(tmp_path: Path) -> None:
@@ -272,3 +272,121 @@ def test_equal_experiments_have_equal_ids() -> None:
     assert named("sweep", seeds=1) != named("sweep", seeds=2)
     phases = ["spt_cluster", "pseudorandom"]
     assert named("discovery", phases=phases) == named("discovery", phases=phases[::-1])
+
+
+def test_a_parameter_that_does_nothing_is_not_in_the_id() -> None:
+    def named(name: str, **values: object) -> str:
+        return experiment_id(name, simulator.validate(simulator.EXPERIMENTS[name].params, values))
+
+    for phase in ("spt_cluster", "trivial_product"):
+        for name in ("run_phase", "tri", "replay_drift"):
+            assert len({named(name, phase_type=phase, bias=bias) for bias in (0.0, 0.65, 1.0)}) == 1
+            assert named(name, phase_type=phase, sector="up") == named(name, phase_type=phase)
+        values = {"phase_type": phase, "system_size": 6, "shots": 50}
+        one, other = (simulator.run_now("run_phase", **values, bias=bias) for bias in (0.1, 0.9))
+        assert one["experiment_id"] == other["experiment_id"] and one["features"] == other["features"]
+    for phase in ("ising_symmetry_breaking", "pseudorandom"):
+        assert named("run_phase", phase_type=phase, bias=0.1) != named("run_phase", phase_type=phase, bias=0.2)
+        assert named("run_phase", phase_type=phase, sector="up") != named("run_phase", phase_type=phase)
+        assert named("echo", phase_type=phase, bias=0.1) == named("echo", phase_type=phase, bias=0.2)
+    without = ["spt_cluster", "trivial_product"]
+    assert named("discovery", phases=without, bias=0.1) == named("discovery", phases=without, bias=0.2)
+    assert named("discovery", bias=0.1) != named("discovery", bias=0.2)
+
+
+def test_a_sweep_runs_a_phase_without_sectors_at_one_bias(tmp_path: Path) -> None:
+    values = {"system_sizes": [6], "depths": [2], "seeds": 3, "biases": [0.2, 0.5, 0.9], "workers": 1}
+    with simulator.Notebook(tmp_path / "lab.db") as notebook:
+        result = simulator.run_now("sweep", notebook, **values)
+        assert {phase: row["runs"] for phase, row in result["phases"].items()} == {
+            "ising_symmetry_breaking": 9,
+            "pseudorandom": 9,
+            "spt_cluster": 3,
+            "trivial_product": 3,
+        }
+        assert result["num_samples"] == notebook.count("run_phase") == 24
+
+
+def test_the_correlation_length_stands_beside_the_fingerprint() -> None:
+    result = simulator.run_now("run_phase", phase_type="ising_symmetry_breaking", system_size=64, depth=4)
+    assert len(result["feature_vector"]) == 13 and "correlation_length" not in result["features"]
+    # With long-range order the unconnected range measures the chain; the connected length does not.
+    assert result["features"]["correlation_range"] > 20 and 0 < result["correlation_length"] < 3
+    assert simulator.run_now("run_phase", phase_type="spt_cluster", shots=10)["correlation_length"] is None
+
+
+def test_every_expectation_value_is_noisy_with_shots() -> None:
+    """One shot of each Pauli gives +-1: no exact value is left, in any phase and at any bias."""
+    for phase in PHASES:
+        for bias in (0.0, 0.5, 1.0):
+            noisy = measure_runs([Run(phase, 9, 3, seed, bias, 1) for seed in range(40)])
+            exact = measure_runs([Run(phase, 9, 3, seed, bias) for seed in range(40)])
+            for name, sites in (("magnetization", 9), ("transverse", 9), ("zz_nearest", 8)):
+                pairs = [(a.named[name], b.named[name]) for a, b in zip(noisy, exact, strict=True)]
+                assert all(
+                    abs(a * sites - round(a * sites)) < 1e-6 and round(a * sites) % 2 == sites % 2 for a, _ in pairs
+                )
+                assert np.mean([a - b for a, b in pairs]) == pytest.approx(0.0, abs=0.25)
+            assert {one.named["zz_long"] for one in noisy} <= {1.0} and {
+                one.named["string_order"] for one in noisy
+            } <= {1.0}
+
+
+def test_tri_reports_its_noise_floor_with_shots() -> None:
+    spt = simulator.run_now("tri", phase_type="spt_cluster", system_size=8, depth=3, bias=0.9, shots=200)
+    # Without sectors the two runs measure one state: TRI is noise alone, and so is the floor.
+    levels = [
+        simulator.run_now("tri", phase_type="spt_cluster", system_size=8, depth=3, bias=0.9, shots=200, seed=seed)
+        for seed in range(30)
+    ]
+    floors = np.mean([one["noise_floor"] for one in levels])
+    assert floors == pytest.approx(np.mean([one["TRI"] for one in levels]), rel=0.2) and floors > 0
+    assert "noise floor" in spt["summary"] and spt["noise_floor"] > 0
+    more = simulator.run_now("tri", phase_type="spt_cluster", system_size=8, depth=3, bias=0.9, shots=20_000)
+    assert more["noise_floor"] == pytest.approx(spt["noise_floor"] / 10, rel=0.35)
+    exact = simulator.run_now("tri", phase_type="spt_cluster", system_size=8, depth=3, bias=0.9)
+    assert exact["noise_floor"] == 0.0 and "noise floor" not in exact["summary"]
+    forward = simulator.run_now("tri", phase_type="ising_symmetry_breaking", system_size=8, bias=0.5, shots=100)
+    assert forward["forward_features"] != forward["reverse_features"]
+
+
+def test_results_of_another_physics_version_are_kept_and_refused(tmp_path: Path) -> None:
+    with simulator.Notebook(tmp_path / "lab.db") as notebook:
+        fresh = simulator.run_now("run_phase", notebook, phase_type="pseudorandom", system_size=6, seed=3)
+        old = fresh | {"experiment_id": "00ff00ff00ff00ff", "physics_version": "b28584fa"}
+        notebook.put(old)
+        assert notebook.versions() == {simulator.PHYSICS_VERSION: 1, "b28584fa": 1}
+        assert [one[0] for one in notebook.other_physics()] == ["00ff00ff00ff00ff"]
+        assert notebook.get("00ff00ff00ff00ff") == old
+        with pytest.raises(BadParameter) as caught:
+            simulator.run_now("classify", notebook, experiment_id="00ff00ff00ff00ff")
+        said = str(caught.value)
+        assert (
+            "b28584fa" in said and "`benlab experiment run_phase phase_type=pseudorandom system_size=6 seed=3`" in said
+        )
+        # A result that came with a sweep's own id, from a worker or a restored notebook, is refused too.
+        notebook.put(fresh | {"physics_version": "b28584fa"})
+        grid = {"phases": ["pseudorandom"], "system_sizes": [6], "depths": [8], "seeds": 1, "first_seed": 3}
+        with pytest.raises(BadParameter, match="made with physics version b28584fa and this is"):
+            simulator.run_now("sweep", notebook, **grid)
+
+
+def test_long_runs_are_estimated_before_they_run() -> None:
+    from simulator.cost import experiment_seconds, run_seconds
+
+    assert run_seconds("ising_symmetry_breaking", 32, 8) < 0.02
+    for phase in PHASES:
+        assert run_seconds(phase, 64, 8) < run_seconds(phase, 128, 8) < run_seconds(phase, 128, 64)
+    discovery = simulator.EXPERIMENTS["discovery"].params
+    assert experiment_seconds(discovery()) == pytest.approx(20 * sum(run_seconds(phase, 32, 8) for phase in PHASES))
+    events = simulator.run("sweep", {"system_sizes": [256], "depths": [32], "seeds": 100, "workers": 1})
+    first = next(iter(events))
+    events.close()  # type: ignore[attr-defined]
+    assert isinstance(first, Progress) and "of compute" in first.note
+
+
+def test_a_wide_run_is_as_exact_as_a_small_one() -> None:
+    deep = simulator.run_now("run_phase", phase_type="trivial_product", system_size=8, depth=1024, seed=1)
+    wide = simulator.run_now("run_phase", phase_type="ising_symmetry_breaking", system_size=1024, depth=2, seed=1)
+    assert len(deep["entropy_by_layer"]) == 1024 and deep["params"]["depth"] == 1024
+    assert 0.9 < wide["features"]["zz_nearest"] < 1 and wide["features"]["entropy_final"] >= 1

@@ -52,6 +52,21 @@ def test_the_state_vector_agrees_with_the_oracle(phase: str, size: int) -> None:
             np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE, err_msg=f"{depth} {bias}")
 
 
+@pytest.mark.parametrize("sector", ["up", "down"])
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_sectors_own_entropies_agree_with_the_oracle(phase: str, sector: str) -> None:
+    """The sector changes entropies alone; both engines have it from a state that the oracle does not know."""
+    for size in SIZES:
+        for depth in (1, 2, 3, 7):
+            expected = circuit(phase, size).features(depth, 0.3, sector)
+            [found] = measure_runs([Run(phase, size, depth, 0, 0.3, sector=sector)])
+            np.testing.assert_allclose(found.features, vector(expected), rtol=0, atol=TOLERANCE)
+            assert found.correlation_length == pytest.approx(expected["correlation_length"], abs=2e-9)
+            dense = statevector.observe(phase, size, depth, 0, operator=False, alone=True)
+            [row] = feature_table(dense, mixture(dense, [0.3]))
+            np.testing.assert_allclose(row[:-1], vector(expected)[:-1], rtol=0, atol=TOLERANCE)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 2**32 - 1])
 @pytest.mark.parametrize("phase", PHASES)
 def test_other_seeds_agree_with_the_oracle(phase: str, seed: int) -> None:

@@ -19,10 +19,25 @@ from simulator.study_params import PersonalSweep, Scientist, Sweep
 GOOD = {"phase_type": "spt_cluster"}
 
 CASES: list[tuple[type, dict[str, Any], str, list[str]]] = [
-    (RunPhase, {**GOOD, "system_size": 3}, "system_size", ["3", "below the smallest, 4", "choose 4 to 256"]),
-    (RunPhase, {**GOOD, "system_size": 257}, "system_size", ["257", "above the largest, 256"]),
-    (RunPhase, {**GOOD, "depth": 0}, "depth", ["0", "1", "choose 1 to 32"]),
-    (RunPhase, {**GOOD, "depth": 33}, "depth", ["33", "32"]),
+    (RunPhase, {**GOOD, "system_size": 3}, "system_size", ["3", "below the smallest, 4", "choose 4 to 1024"]),
+    (RunPhase, {**GOOD, "system_size": 1025}, "system_size", ["1025", "above the largest, 1024"]),
+    (
+        RunPhase,
+        {**GOOD, "system_size": 1024, "depth": 1024},
+        "system_size",
+        ["1024", "estimated to take", "limit of 10 min"],
+    ),
+    (Echo, {**GOOD, "system_size": 1024, "depth": 1024}, "system_size", ["estimated to take"]),
+    (
+        Discovery,
+        {"system_size": 1024, "depth": 256, "num_per_phase": 100},
+        "system_size",
+        ["estimated to take", "fewer runs"],
+    ),
+    (Sweep, {"system_sizes": [8, 1024], "depths": [1024]}, "", ["estimated to take"]),
+    (RunPhase, {**GOOD, "sector": "left"}, "sector", ["'left'", "mixture, up, down"]),
+    (RunPhase, {**GOOD, "depth": 0}, "depth", ["0", "1", "choose 1 to 1024"]),
+    (RunPhase, {**GOOD, "depth": 1025}, "depth", ["1025", "1024"]),
     (RunPhase, {**GOOD, "bias": 1.2}, "bias", ["1.2", "above the largest, 1"]),
     (RunPhase, {**GOOD, "bias": -0.1}, "bias", ["-0.1", "choose 0 to 1"]),
     (RunPhase, {**GOOD, "bias": math.nan}, "bias", ["nan", "finite"]),
