@@ -107,7 +107,7 @@ def test_the_lab_option_stands_before_or_after(tmp_path: Path) -> None:
     [
         (["experiment", "run_phase", "phase_type=glass"], 2, "glass"),
         (["experiment", "run_phase", "phase_type=spt_cluster", "system_size=3"], 2, "4"),
-        (["experiment", "run_phase", "phase_type=spt_cluster", "system_size=257"], 2, "256"),
+        (["experiment", "run_phase", "phase_type=spt_cluster", "system_size=1025"], 2, "1024"),
         (["experiment", "run_phase", "phase_type=spt_cluster", "depth=0"], 2, "1"),
         (["experiment", "run_phase", "phase_type=spt_cluster", "bias=1.2"], 2, "1"),
         (["experiment", "run_phase", "phase_type=spt_cluster", "bias=nan"], 2, "bias"),

@@ -42,7 +42,7 @@ async def test_a_slash_lists_commands_and_tab_takes_one_then_its_parameters(lab,
         await pilot.press(*"tri", "tab")
         await pilot.pause(0.2)
         labels = [str(option.prompt) for option in options.options]
-        assert any("system_size" in label and "4–256 qubits" in label for label in labels)
+        assert any("system_size" in label and "4–1024 qubits" in label for label in labels)
         await pilot.press("escape")
         await pilot.pause()
         assert not options.has_class("-open")

@@ -27,7 +27,7 @@ def test_the_first_word_of_experiment_is_a_choice():
 
 def test_parameters_show_bounds_unit_and_default_and_used_ones_are_left_out():
     found = {item.label: item.help for item in suggest("/experiment run_phase ", commands())}
-    assert "4–256 qubits" in found["system_size"]
+    assert "4–1024 qubits" in found["system_size"]
     assert "default 32" in found["system_size"]
     assert "system_size" not in labels("/experiment run_phase system_size=8 ")
 
