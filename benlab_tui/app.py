@@ -9,19 +9,25 @@ import signal
 import sys
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 
+from benlab_tui.crash_log import unforeseen
 from benlab_tui.heap import Heap, release
+from benlab_tui.inert_cells import INERT_CELLS
 from benlab_tui.lock import ConsoleLock
 from benlab_tui.screens.main import MainScreen
 from benlab_tui.store import open_chats
+from benlab_tui.terminal import err
+from benlab_tui.text import inert
 from pipeline.errors import LabError
 
 if TYPE_CHECKING:
     from textual.driver import Driver
+    from textual.filter import LineFilter
     from textual.screen import Screen
 
     from benlab_tui.control.engines import Opener
@@ -59,6 +65,24 @@ class BenLabApp(App[None]):
         from benlab_tui.paste import with_inert_pastes
 
         return with_inert_pastes(super().get_driver_class())
+
+    def notify(self, message: str, *, title: str = "", markup: bool = False, **details: Any) -> None:  # type: ignore[override]
+        """A toast. Its text is inert and never read as markup."""
+        super().notify(inert(message), title=inert(title), markup=False, **details)
+
+    def get_line_filters(self) -> list[LineFilter]:
+        """textual's filters, and the last one before the terminal: no cell holds a character that acts."""
+        return [*super().get_line_filters(), INERT_CELLS]
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Half a surrogate pair cannot be sent to the terminal's clipboard."""
+        super().copy_to_clipboard(text.encode("utf-8", "replace").decode("utf-8"))
+
+    def _fatal_error(self) -> None:
+        """A fault that nobody foresaw ends the console with one sentence; textual would print a page of its source."""
+        error = self._exception or sys.exc_info()[1] or RuntimeError("unknown")
+        self._exit_renderables.append(Text(f"benlab: {unforeseen(self.lab, 'the console', error)}"))
+        self._close_messages_no_wait()
 
     def get_default_screen(self) -> MainScreen:
         """The one screen."""
@@ -125,7 +149,12 @@ def run_console(lab: Lab) -> int:
             app.run()
             return app.return_code or 0
     except LabError as error:
-        sys.stderr.write(f"benlab: {error}\n")
+        err(f"benlab: {error}\n")
+        return 1
+    except OSError:
+        raise
+    except Exception as error:
+        err(f"benlab: {unforeseen(lab, 'the console', error)}\n")
         return 1
 
 

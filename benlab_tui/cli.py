@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = read_options(words)
     except Usage as error:
-        sys.stderr.write(f"benlab: {error}\n")
+        _say(f"benlab: {error}\n")
         return 2
     try:
         if not options.words and not options.help:
@@ -49,9 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _open_console(options: Options) -> int:
     if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        sys.stderr.write(
-            f"the console needs a terminal: run a command instead, as in {_USAGE}; benlab help lists them\n"
-        )
+        _say(f"the console needs a terminal: run a command instead, as in {_USAGE}; benlab help lists them\n")
         return 2
     from pipeline.errors import LabError
     from pipeline.lab import find_lab
@@ -59,7 +57,7 @@ def _open_console(options: Options) -> int:
     try:
         lab = find_lab(options.lab)
     except LabError as error:
-        sys.stderr.write(f"benlab: {error}\n")
+        _say(f"benlab: {error}\n")
         return 1
     from benlab_tui.heap import hold
 
@@ -87,9 +85,15 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
+def _say(text: str) -> None:
+    from benlab_tui.terminal import err
+
+    err(text)
+
+
 def _complain(text: str) -> None:
     with suppress(OSError, ValueError):
-        sys.stderr.write(f"benlab: {text}\n")
+        _say(f"benlab: {text}\n")
 
 
 def _silence_stdout() -> None:

@@ -13,11 +13,12 @@ from benlab_tui import arguments, registry
 from benlab_tui.errors import BadArgument, Cancelled, ConsoleError, Declined, UnknownCommand
 from benlab_tui.headless_context import HeadlessContext
 from benlab_tui.options import Options
+from benlab_tui.terminal import err, out, out_event
 from benlab_tui.trusting import with_trust
 from pipeline.errors import BadInput, Interrupted, PipelineError
 from pipeline.lab import Lab, find_lab, lab_folder
 from simulator.errors import BadParameter, SimulatorError, UnknownName
-from simulator.events import Failed, Result, to_line
+from simulator.events import Failed, Result
 
 if TYPE_CHECKING:
     from benlab_tui.registry import Command, Value
@@ -83,23 +84,22 @@ async def _run(command: Command, context: HeadlessContext, params: Any) -> Value
 
 def _finish(options: Options, context: HeadlessContext, value: Value) -> int:
     if options.json:
-        sys.stdout.write(to_line(Result(value)) + "\n")
+        out_event(Result(value))
     elif not context.wrote:
         from benlab_tui.plain_text import as_text
 
-        sys.stdout.write(as_text(value) + "\n")
+        out(as_text(value) + "\n")
         if "experiment_id" in value and "features" not in value and "text" not in value:
-            sys.stdout.write(f"  id {value['experiment_id']} (`benlab notebook ID` shows all of it)\n")
+            out(f"  id {value['experiment_id']} (`benlab notebook ID` shows all of it)\n")
     sys.stdout.flush()
     return 1 if value.get("ok") is False else 0
 
 
 def _fail(options: Options, error: str, kind: str, code: int) -> int:
     if options.json:
-        sys.stdout.write(to_line(Failed(error, kind)) + "\n")
-        sys.stdout.flush()
+        out_event(Failed(error, kind))
     else:
-        sys.stderr.write(f"benlab: {error}\n")
+        err(f"benlab: {error}\n")
     return code
 
 
@@ -112,7 +112,7 @@ def _help(options: Options) -> int:
     else:
         text = overview(slash=False)
     if options.json:
-        sys.stdout.write(to_line(Result({"text": text})) + "\n")
+        out_event(Result({"text": text}))
     else:
-        sys.stdout.write(text + "\n")
+        out(text + "\n")
     return 0

@@ -12,10 +12,11 @@ from pydantic import BaseModel
 
 from benlab_tui.child_errors import raise_failure
 from benlab_tui.errors import Cancelled, Declined
-from benlab_tui.text import inert
+from benlab_tui.terminal import err, out, out_event
+from benlab_tui.text import inert, one_line
 from pipeline import jobs
 from pipeline.lab import Lab
-from simulator.events import Event, Failed, Metric, Note, Progress, Result, to_line
+from simulator.events import Event, Failed, Metric, Note, Progress, Result
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -44,21 +45,19 @@ class HeadlessContext:
     async def emit(self, event: Event) -> None:
         """One JSON line, or a bar's new state."""
         if self.as_json:
-            sys.stdout.write(to_line(event) + "\n")
-            sys.stdout.flush()
+            out_event(event)
         elif isinstance(event, Progress):
             self._progress(event)
         elif isinstance(event, Metric):
             self._note("  ".join(f"{name} {value:.4g}" for name, value in event.values.items()), self._stage)
         elif isinstance(event, Note):
-            self._line(inert(event.text))
+            self._line(event.text)
 
     async def write(self, text: str) -> None:
         """Streams an answer to stdout; in JSON it stands in the result alone."""
         if not self.as_json:
             self.close()
-            sys.stdout.write(inert(text))
-            sys.stdout.flush()
+            out(text)
             self.wrote = True
 
     async def confirm(self, question: str, default: bool = False) -> bool:
@@ -70,8 +69,7 @@ class HeadlessContext:
                 return True
             raise Declined(f"{question} Nobody can answer here: give --yes to go on")
         self.close()
-        sys.stderr.write(f"{question} [{'Y/n' if default else 'y/N'}] ")
-        sys.stderr.flush()
+        err(f"{question} [{'Y/n' if default else 'y/N'}] ")
         answer = (await asyncio.to_thread(sys.stdin.readline)).strip().lower()
         return default if not answer else answer in ("y", "yes")
 
@@ -103,32 +101,31 @@ class HeadlessContext:
         if not sys.stderr.isatty():
             if event.stage != self._stage or time.monotonic() - self._said > _QUIET:
                 count = f" {event.done:g} of {event.total:g}" if event.total else ""
-                self._line(f"{event.stage}{count} {inert(event.note)}".rstrip())
+                self._line(f"{event.stage}{count} {event.note}".rstrip())
                 self._said = time.monotonic()
             self._stage = event.stage
             return
         self._stage = event.stage
         bars = self._open_bars()
         if event.stage not in self._tasks:
-            self._tasks[event.stage] = bars.add_task(event.stage, total=event.total)
+            self._tasks[event.stage] = bars.add_task(one_line(event.stage), total=event.total)
         bars.update(
             self._tasks[event.stage],
             completed=event.done,
             total=event.total,
-            description=event.stage,
-            note=inert(event.note),
+            description=one_line(event.stage),
+            note=one_line(event.note, 200),
         )
 
     def _note(self, text: str, stage: str) -> None:
         if self._bars is not None and stage in self._tasks:
-            self._bars.update(self._tasks[stage], note=text)
+            self._bars.update(self._tasks[stage], note=one_line(text, 200))
 
     def _line(self, text: str) -> None:
         if self._bars is not None:
-            self._bars.console.print(text, markup=False, highlight=False)
+            self._bars.console.print(inert(text), markup=False, highlight=False)
         else:
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
+            err(text + "\n")
 
     def _open_bars(self) -> Bars:
         if self._bars is None:

@@ -67,6 +67,9 @@ _TYPES: dict[str, type[Progress | Metric | Note | Failed]] = {
     "note": Note,
     "failed": Failed,
 }
+_MOST_DIGITS = 300
+"""A longer integer does not fit into a float."""
+
 _NAMES = {kind: name for name, kind in _TYPES.items()}
 
 
@@ -88,7 +91,7 @@ def to_line(event: Event) -> str:
 def from_line(line: str) -> Event:
     """The event that `to_line` wrote. Raises ValueError where the line is no event."""
     try:
-        data = json.loads(line)
+        data = json.loads(line, parse_constant=_refused, parse_float=_finite, parse_int=_whole)
     except RecursionError as error:
         raise ValueError("a line of brackets is not an event") from error
     if not isinstance(data, dict) or not isinstance(data.get("event"), str):
@@ -99,9 +102,46 @@ def from_line(line: str) -> Event:
     if name not in _TYPES:
         raise ValueError(f"{name!r} is not a kind of event: use one of {', '.join(_TYPES)}, result")
     try:
-        return _TYPES[name](**data)
+        event = _TYPES[name](**data)
+        if not _sound(event):
+            raise TypeError("a value of the wrong type")
+        return event
     except TypeError as error:
         raise ValueError(f"a {name} event does not have these fields: {error}") from error
+
+
+def _sound(event: Progress | Metric | Note | Failed) -> bool:
+    """Whether each field has its type: a line may come from a file of somebody else's."""
+    if isinstance(event, Progress):
+        numbers = [event.done, 0.0 if event.total is None else event.total]
+        return all(map(_is_number, numbers)) and isinstance(event.stage, str) and isinstance(event.note, str)
+    if isinstance(event, Metric):
+        sound = isinstance(event.values, dict) and all(map(_is_number, event.values.values()))
+        return sound and _is_number(event.step) and isinstance(event.stage, str)
+    if isinstance(event, Failed):
+        return isinstance(event.error, str) and isinstance(event.kind, str)
+    return isinstance(event.text, str)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
+def _refused(name: str) -> float:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:40]} is above the largest number, 1.8e308")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"{text[:20]}… has {len(text)} digits, above the most, {_MOST_DIGITS}")
+    return int(text)
 
 
 def last_result(events: Events) -> Value:

@@ -152,7 +152,10 @@ def _short(value: Any) -> str:
     """The value as text of at most 60 printable characters."""
     if isinstance(value, int) and abs(value) >= 10**30:
         return "a number of more than 30 digits"
-    text = value if isinstance(value, str) else repr(value)
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except (ValueError, RecursionError):
+        return "a value that is too long to show"
     text = "".join(char if char.isprintable() else "?" for char in text)
     text = text if len(text) <= 60 else text[:57] + "..."
     return repr(text) if isinstance(value, str) else text

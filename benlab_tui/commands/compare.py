@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _TUNED, _BASE = "ben-lab", "base"
 _SAME = {"tuned": _TUNED}
-_TAGGED = re.compile(r"[\w./-]+:[\w./-]+")
+_TAGGED = re.compile(r"[\w./-]{1,200}+:[\w./-]{1,200}")
 _LONGEST = 20_000
 
 

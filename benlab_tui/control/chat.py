@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from benlab_tui.crash_log import unforeseen
 from benlab_tui.widgets.turns import ReplyTurn
 from pipeline.errors import LabError, PipelineError
 
@@ -61,6 +62,8 @@ class Chat:
             pass
         except PipelineError as error:
             await screen.no_answer(str(error))
+        except Exception as error:
+            await screen.error(unforeseen(screen.lab, "the answer", error))
         finally:
             screen.show_busy(False)
 
@@ -125,6 +128,11 @@ class Chat:
         except asyncio.CancelledError:
             await self._end(turn, {"partial": True})
             raise
+        except Exception as error:
+            # What has come is kept before anything else can go wrong.
+            await self._end(turn, {"partial": True})
+            await screen.error(f"{unforeseen(screen.lab, 'the answer', error)}; what had arrived is kept")
+            return turn.text, []
         await self._end(turn, _said(done))
         return turn.text, calls
 

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from benlab_tui.crash_log import unforeseen
 from benlab_tui.watch import JobView
+from simulator.events import Failed
 
 if TYPE_CHECKING:
     from pipeline.jobs import Job
@@ -101,16 +103,21 @@ class Jobs:
     async def _follow(self, job: Job, view: JobView) -> Event | None:
         from pipeline import jobs
 
-        last, shown, count = None, 0.0, 0
-        async for event in jobs.follow(job):
-            last = event
-            view.take(event)
-            count += 1
-            if count % _BURST == 0:
-                await asyncio.sleep(0)
-            if (now := time.monotonic()) - shown >= _SHOWN_EVERY:
-                shown = now
-                self._changed(view)
+        last: Event | None = None
+        shown, count = 0.0, 0
+        try:
+            async for event in jobs.follow(job):
+                last = event
+                view.take(event)
+                count += 1
+                if count % _BURST == 0:
+                    await asyncio.sleep(0)
+                if (now := time.monotonic()) - shown >= _SHOWN_EVERY:
+                    shown = now
+                    self._changed(view)
+        except Exception as error:
+            last = Failed(unforeseen(self._lab, f"following {job.kind}", error), "Crash")
+            view.take(last)
         self._changed(view)
         return last
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from benlab_tui import arguments, registry
 from benlab_tui.control.context import ConsoleContext
+from benlab_tui.crash_log import unforeseen
 from benlab_tui.errors import Cancelled, ConsoleError
 from benlab_tui.plain_text import as_text
 from benlab_tui.trusting import with_trust
@@ -43,8 +44,7 @@ async def run_line(screen: Sending, line: str) -> None:
         await screen.error(str(error))
     except Exception as error:
         await context.finish()
-        screen.app.log.error(repr(error))
-        await screen.error(f"/{context.name} stopped on {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+        await screen.error(unforeseen(screen.lab, f"/{context.name}", error))
     if context.name in _MODEL_CHANGES:
         await screen.reopen_engine()
     screen.refresh_lab()

@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from benlab_tui.crash_log import unforeseen
 from benlab_tui.phrasing import as_slash
 from benlab_tui.text import inert
 from benlab_tui.widgets.turns import ReplyTurn
@@ -100,6 +101,9 @@ class Compare(ModalScreen[str | None]):
                         self._head(index, "stopped at its longest" if event.reason == "length" else "")
         except PipelineError as error:
             turn.feed(f"*{inert(as_slash(str(error)))}*")
+            await turn.finish()
+        except Exception as error:
+            turn.feed(f"\n\n*{unforeseen(self._lab, 'the answer', error)}*")
             await turn.finish()
 
     async def action_pick(self, index: int) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from textual.screen import Screen
 from textual.widget import Widget
 
+from benlab_tui.crash_log import unforeseen
 from benlab_tui.errors import ConsoleError
 from benlab_tui.phrasing import as_slash
-from benlab_tui.text import one_line
 from benlab_tui.widgets.lab_pane import LabPane
 from benlab_tui.widgets.topline import TopLine
 from benlab_tui.widgets.transcript import PAGE, Transcript
@@ -105,8 +105,7 @@ class Desk(Screen[None]):
             self.warn(str(error))
         except Exception as error:
             if not self.closing:
-                self.log.error(repr(error))
-                self.warn(f"that stopped on {type(error).__name__}: {one_line(str(error), 200)}")
+                self.warn(unforeseen(self.lab, "that", error))
 
     def stored(self, limit: int = PAGE * 2) -> list[Message]:
         """The session's last messages."""

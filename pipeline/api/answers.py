@@ -79,7 +79,10 @@ def _field_errors(model: type[BaseModel], errors: list[dict[str, Any]]) -> list[
         rows.append(_field_error(model, personal[0]))
     elif unknown:
         names = [one["loc"][-1] for one in unknown]
-        rows.append({**_field_error(model, unknown[0]), "msg": describe_unknown(model, names)})
+        said = describe_unknown(model, names)
+        if personal := [str(name) for name in names if name in _PERSONAL]:
+            said = f"only a person may choose {' and '.join(personal)}, on the command line: leave it out; {said}"
+        rows.append({**_field_error(model, unknown[0]), "msg": said})
     return rows[:20]
 
 
@@ -92,8 +95,6 @@ def _field_error(model: type[BaseModel], error: dict[str, Any]) -> dict[str, Any
         message = 'the body is no JSON object of valid text: send names and values, such as {"seed": 3}'
     if error["type"] == "json_invalid":
         field, place, message = "", ["body"], "the body is not valid JSON: send one JSON object"
-    if error["type"] == "extra_forbidden" and field in _PERSONAL:
-        message = f"only a person may choose {field}, on the command line: leave it out"
     if field and len(place) < 2:
         place = [*place, field]
     clean = [part if isinstance(part, int) else _printable(str(part)) for part in place]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline.api.schemas import GenerateRequest
+from pipeline.api.work import Busy
 from pipeline.errors import ChatError, PipelineError
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 300.0
 
 
+MOST_WAITING = 8
+WAITING_SECONDS = 120.0
+
+
 class Speaker:
     """One engine, opened at the first question and kept for the next; questions take turns."""
 
@@ -28,12 +33,14 @@ class Speaker:
         self._engine: ChatEngine | None = None
         self._model = ""
         self._turn = asyncio.Lock()
+        self._door = asyncio.Lock()
+        self._waiting = 0
 
     async def lines(self, request: GenerateRequest) -> AsyncIterator[dict[str, Any]]:
         """Ollama's objects: pieces of the answer, then one with `done`. Raises ChatError."""
         from pipeline.chat.events import ChatOptions, Delta, Done
 
-        async with self._turn, asyncio.timeout(ANSWER_SECONDS):
+        async with self._own_turn(), asyncio.timeout(ANSWER_SECONDS):
             engine = await self._open(request.model)
             messages: list[Message] = [{"role": "user", "content": request.prompt}]
             if request.system:
@@ -65,12 +72,12 @@ class Speaker:
         try:
             async for line in self.lines(request):
                 yield json.dumps(line).encode() + b"\n"
-        except (PipelineError, TimeoutError) as error:
+        except (PipelineError, Busy, TimeoutError) as error:
             yield json.dumps({"error": str(error) or "the answer took too long: ask for less"}).encode() + b"\n"
 
     async def check(self, request: GenerateRequest) -> None:
         """Opens the engine, so that what is missing is said before an answer begins. Raises ChatError."""
-        async with self._turn:
+        async with self._own_turn(), _bounded():
             await self._open(request.model)
 
     async def close(self) -> None:
@@ -79,7 +86,37 @@ class Speaker:
             engine, self._engine = self._engine, None
             await engine.aclose()
 
+    @asynccontextmanager
+    async def _own_turn(self) -> AsyncIterator[None]:
+        """The engine for one question. Raises Busy where too many wait, or one waits too long."""
+        if self._waiting >= MOST_WAITING:
+            raise Busy(f"{self._waiting} questions wait, the most: try again in a moment")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(WAITING_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise Busy(f"the model was busy for {WAITING_SECONDS:g} s: try again later") from None
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turn.release()
+
     async def _open(self, model: str) -> ChatEngine:
+        """The engine of this model. One that is being loaded when its asker hangs up is kept for the next."""
+        await self._door.acquire()
+        opening = asyncio.ensure_future(self._opened(model))
+        opening.add_done_callback(self._leave)
+        return await asyncio.shield(opening)
+
+    def _leave(self, opening: asyncio.Future[ChatEngine]) -> None:
+        self._door.release()
+        if not opening.cancelled():
+            opening.exception()
+
+    async def _opened(self, model: str) -> ChatEngine:
         if self._engine and self._model == model:
             return self._engine
         await self.close()
@@ -96,6 +133,16 @@ class Speaker:
             raise ChatError(f"the model {model!r} is on another machine, and the lab's API passes no words on to one")
         self._engine, self._model = engine, model
         return engine
+
+
+@asynccontextmanager
+async def _bounded() -> AsyncIterator[None]:
+    """Raises ChatError where what is inside takes longer than an answer may."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            yield
+    except TimeoutError:
+        raise ChatError(f"the model was not loaded within {ANSWER_SECONDS:g} s: try again later") from None
 
 
 def _line(model: str, text: str, *, done: bool = False) -> dict[str, Any]:

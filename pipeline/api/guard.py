@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import re
 import secrets
 import socket
 from collections.abc import Collection, Iterable
@@ -22,6 +23,9 @@ LARGEST_BODY = 256 * 1024
 BODY_SECONDS = 10.0
 MOST_OPEN = 128
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[^\s:/?#@\[\]]{1,255}))(?::[0-9]{0,5})?")
 
 
 def is_loopback(host: str) -> bool:
@@ -96,14 +100,28 @@ class Guard:
         if body is None:
             await _answer(send, 413, f"the body is above the largest, {LARGEST_BODY} bytes: send less")
             return
-        await self.app(scope, _replay(body, receive), send)
+        await self._while_connected(scope, body, receive, send)
+
+    async def _while_connected(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        """The request's work, which ends when its client hangs up."""
+        left = asyncio.Event()
+        watch = asyncio.ensure_future(_hung_up(receive, left))
+        work = asyncio.ensure_future(self.app(scope, _replay(body, left), send))
+        try:
+            await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await work
+        finally:
+            for task in (work, watch):
+                task.cancel()
+            await asyncio.gather(work, watch, return_exceptions=True)
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not (self._known(_host_name(hosts[0])) or _in_process(scope)):
             return 400, "the Host header does not name this server: use its own address"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != hosts[0].lower():
+        if origin is not None and _place(origin) != hosts[0].lower():
             return 403, "the request comes from another site: the lab answers its own pages and programs alone"
         if self.token and not _bears(headers.get("authorization", ""), self.token):
             return 401, "the token is missing or wrong: send `Authorization: Bearer TOKEN`"
@@ -142,9 +160,15 @@ def _in_process(scope: Scope) -> bool:
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host header, without its port and brackets."""
+    """The name in a Host header, without its port and brackets; empty if it is malformed."""
+    found = _HOST.fullmatch(host)
+    return (found["name"] or found["address"]).lower() if found else ""
+
+
+def _place(origin: str) -> str:
+    """Host and port of an Origin header; empty if it is malformed or null, which fits no Host."""
     try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
+        return urlsplit(origin).netloc.lower()
     except ValueError:
         return ""
 
@@ -174,14 +198,22 @@ async def _body(receive: Receive) -> bytes | None:
             return b"".join(parts)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Gives the body that was read, then whatever comes next (a disconnect)."""
+async def _hung_up(receive: Receive, left: asyncio.Event) -> None:
+    """Ends when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    left.set()
+
+
+def _replay(body: bytes, left: asyncio.Event) -> Receive:
+    """Gives the body that was read, then the disconnect once the client has left."""
     sent = False
 
     async def again() -> Message:
         nonlocal sent
         if sent:
-            return await receive()
+            await left.wait()
+            return {"type": "http.disconnect"}
         sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 

@@ -11,13 +11,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
 from pipeline.api import schemas
 from pipeline.api.address import listen
 from pipeline.api.answers import Json, add_errors
 from pipeline.api.body import BodyRoute
+from pipeline.api.docs_page import HEADERS, page
 from pipeline.api.generate import Speaker
 from pipeline.api.guard import LOOPBACK_NAMES, Guard, allowed_hosts, is_loopback
 from pipeline.api.work import Limits, Work
@@ -72,6 +74,7 @@ def create_app(lab: Lab, token: str | None = None, *, host: str = "127.0.0.1", l
         description="Exact quantum-phase experiments over HTTP.",
         lifespan=lifespan,
         default_response_class=Json,
+        docs_url=None,
         redoc_url=None,
     )
     app.router.route_class = BodyRoute
@@ -103,6 +106,10 @@ def _add_pages(app: FastAPI, work: Work) -> None:
     async def index() -> Response:
         routes = {entry.name: schemas.path_of(entry.name) for entry in EXPERIMENTS.values()}
         return Json({"name": "Ben Lab API", "version": app.version, "docs": "/docs", "routes": routes})
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return HTMLResponse(page(app.openapi()), headers=HEADERS)
 
     @app.get(
         "/health", responses={200: {"model": schemas.Health}, **_only(400, 401, 403, 503)}, summary="Is the lab up?"
@@ -149,7 +156,7 @@ def _add_experiment(app: FastAPI, work: Work, name: str) -> None:
     async def stream(params: BaseModel) -> Response:
         # Raises Busy here, so that a busy lab is a 503 and not a broken stream.
         queue, task = work.stream(name, params)
-        return StreamingResponse(_sse(queue, task), media_type="text/event-stream")
+        return _EventStream(_sse(queue), task)
 
     _add_route(app, name, answer, {"model": schemas.ANSWERS.get(name, schemas.Answer), "description": "The result"})
     if not entry.quick:
@@ -167,20 +174,32 @@ def _add_route(app: FastAPI, name: str, handler: Callable[..., Any], success: di
     )(handler)
 
 
-async def _sse(queue: asyncio.Queue[Event | None], task: asyncio.Task[None]) -> AsyncIterator[bytes]:
+class _EventStream(StreamingResponse):
+    """Server-sent events of a task, which ends with the answer however that ends, also before its first byte."""
+
+    def __init__(self, events: AsyncIterator[bytes], task: asyncio.Task[None]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._task = task
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._task.cancel()
+
+
+async def _sse(queue: asyncio.Queue[Event | None]) -> AsyncIterator[bytes]:
     """Server-sent events; a comment keeps the connection alive where nothing happens for a while."""
-    try:
-        while True:
-            try:
-                event = await asyncio.wait_for(queue.get(), HEARTBEAT_SECONDS)
-            except TimeoutError:
-                yield b": still running\n\n"
-                continue
-            if event is None:
-                return
-            yield _sse_event(event)
-    finally:
-        task.cancel()
+    while True:
+        try:
+            event = await asyncio.wait_for(queue.get(), HEARTBEAT_SECONDS)
+        except TimeoutError:
+            yield b": still running\n\n"
+            continue
+        if event is None:
+            return
+        yield _sse_event(event)
 
 
 def _sse_event(event: Event) -> bytes:
@@ -215,16 +234,22 @@ def serve(
     """Serves until it is interrupted, on `listener` where `listen` has bound one already. Raises BadInput."""
     import uvicorn
 
+    from pipeline.api.connections import LARGEST_HEADER, BoundedLog, bounded_protocol, log_to
+
     listener = listener or listen(host, port, token)
     config = uvicorn.Config(
         create_app(lab, token, host=host, limits=limits),
-        log_level="warning",
+        http=bounded_protocol(),
+        ws="none",
+        h11_max_incomplete_event_size=LARGEST_HEADER,
+        log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=3,
     )
+    log_to(BoundedLog())
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:

@@ -36,10 +36,11 @@ _KINDS: dict[str, type[SimulatorError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Experiments at once, how many more may wait, and seconds for one answer and for one stream."""
+    """Experiments at once, how many more may wait and for how many seconds, and seconds for an answer and a stream."""
 
     at_once: int = 4
     waiting: int = 32
+    waiting_seconds: float = 60.0
     answer_seconds: float = 60.0
     stream_seconds: float = 3600.0
 
@@ -64,11 +65,12 @@ class Work:
 
     async def answer(self, name: str, params: BaseModel) -> Value:
         """The experiment's result. Raises Busy, TooLong or a SimulatorError."""
-        async with self._slot():
+        async with self._slot() as slot:
             try:
                 async with asyncio.timeout(self.limits.answer_seconds):
                     if is_short(name, params):
-                        return await asyncio.to_thread(self._in_thread, name, params)
+                        slot.thread = asyncio.ensure_future(asyncio.to_thread(self._in_thread, name, params))
+                        return await asyncio.shield(slot.thread)
                     async with aclosing(self._in_child(name, params)) as events:
                         async for event in events:
                             if isinstance(event, Result):
@@ -137,19 +139,41 @@ class Work:
             raise Busy(f"{self.running} experiments run and {self.waiting} wait, the most: try again in a moment")
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def _slot(self) -> AsyncIterator[_Slot]:
+        """One of the places for work. Raises Busy where none becomes free in time."""
         self._refuse_if_full()
         self.waiting += 1
         try:
-            await self._slots.acquire()
+            async with asyncio.timeout(self.limits.waiting_seconds):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise Busy(
+                f"no experiment ended within {self.limits.waiting_seconds:g} s, and {self.running} run: try again later"
+            ) from None
         finally:
             self.waiting -= 1
         self.running += 1
+        slot = _Slot()
         try:
-            yield
+            yield slot
         finally:
-            self.running -= 1
-            self._slots.release()
+            # A thread cannot be stopped: its place stays taken until it has ended, whoever has hung up.
+            if slot.thread is None or slot.thread.done():
+                self._free()
+            else:
+                slot.thread.add_done_callback(self._free)
+
+    def _free(self, thread: asyncio.Future[Value] | None = None) -> None:
+        if thread is not None and not thread.cancelled():
+            thread.exception()
+        self.running -= 1
+        self._slots.release()
+
+
+class _Slot:
+    """A place for work, and the thread that works there."""
+
+    thread: asyncio.Future[Value] | None = None
 
 
 def is_short(name: str, params: BaseModel) -> bool:

@@ -77,4 +77,13 @@ class Done:
     dropped_messages: int = 0
 
 
+_LARGEST_COUNT = 2**53
+
+
+def count(value: Any) -> int:
+    """Return a server's count as a whole number from 0 to 2^53; 0 if it is not one."""
+    sound = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LARGEST_COUNT
+    return int(value) if sound else 0
+
+
 ChatEvent = Delta | ToolCall | Done

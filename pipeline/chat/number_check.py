@@ -103,10 +103,10 @@ class Scanner:
         labels = {str(run.get("experiment_id")) for run in known.runs} | {_phase(run) for run in known.runs}
         named = "|".join(re.escape(label) for label in sorted(labels - {""}))
         self._tokens = re.compile(
-            r"(?P<fence>^\s*(?:```|~~~)[^\n]*$)|(?P<item>^\s*(?:[-*]\s*)?\d+[.)]\s)"
+            r"(?P<fence>^\s{0,9}(?:```|~~~)[^\n]*$)|(?P<item>^\s{0,9}(?:[-*]\s{0,9})?\d+[.)]\s)"
             + (rf"|(?P<run>\b(?:{named})\b)" if named else r"|(?P<run>(?!))")
             + rf"|(?P<feature>\b(?:{_FEATURES})\b)|(?P<setting>{SETTING})"
-            rf"|(?P<number>(?<![A-Za-z]-){NUMBER.pattern})(?P<unit>\s*%|\s+(?:sites?|qubits?|spins?|layers?|runs?)\b)?",
+            rf"|(?P<number>(?<![A-Za-z]-){NUMBER.pattern})(?P<unit>\s{{0,9}}%|\s{{1,9}}(?:sites?|qubits?|spins?|layers?|runs?)\b)?",
             re.I | re.M,
         )
 
@@ -218,7 +218,7 @@ def call_in_words(question: str) -> tuple[str, dict[str, str]] | None:
     return name, {"phase_type": phase.group(), **settings}
 
 
-_SETTING = re.compile(r"\b(system_size|depth|seed|bias)\b\s*[=:]?\s*(\d+(?:\.\d+)?)")
+_SETTING = re.compile(r"\b(system_size|depth|seed|bias)\b\s{0,9}[=:]?\s{0,9}(\d+(?:\.\d+)?)")
 
 
 def _plain(name: str) -> str:

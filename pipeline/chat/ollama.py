@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall
+from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall, count
 from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, keep_key_private, tls_for
 from pipeline.chat.tool_text import as_turns, with_system_text
 from pipeline.chat.tools import ToolReader, describe
@@ -100,7 +100,7 @@ class OllamaEngine:
             raise self._refusal(error) from error
         except (httpx.HTTPError, ConnectionError) as error:
             raise broken(_as_httpx(error), self.label) from error
-        except (ValidationError, ValueError, AttributeError, TypeError) as error:
+        except (ValidationError, ValueError, AttributeError, TypeError, ArithmeticError) as error:
             raise ChatError(
                 f"{self.url} answered something that is not Ollama's: check OLLAMA_HOST, or use the embedded engine"
             ) from error
@@ -192,12 +192,12 @@ class _Answer:
         last = self._last
         if last is None:
             raise ChatError("Ollama ended the answer before its first word: ask again")
-        seconds = (last.eval_duration or 0) / 1e9
-        made = last.eval_count or 0
+        seconds = count(last.eval_duration) / 1e9
+        made = count(last.eval_count)
         reason = (last.done_reason or "stop") if last.done else "repetition"
         return Done(
             "tool_calls" if self._called else reason,
-            last.prompt_eval_count or 0,
+            count(last.prompt_eval_count),
             made,
             made / seconds if seconds else 0.0,
             self._first,

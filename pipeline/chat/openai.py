@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall
+from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall, count
 from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, sse, tls_for
 from pipeline.errors import ChatError
 
@@ -25,13 +25,14 @@ class _Answer:
 
     def take(self, part: dict[str, Any]) -> str:
         """Notes a chunk; returns its text."""
-        self.usage = part.get("usage") or self.usage
+        usage = part.get("usage")
+        self.usage = usage if isinstance(usage, dict) else self.usage
         choice = (part.get("choices") or [{}])[0]
         self.reason = choice.get("finish_reason") or self.reason
         delta = choice.get("delta") or {}
         for piece in delta.get("tool_calls") or ():
             self._take_call(piece)
-        text = delta.get("content") or ""
+        text = str(delta.get("content") or "")
         if text and not self.first:
             self.first = time.perf_counter() - self.started
         return text
@@ -42,10 +43,10 @@ class _Answer:
 
     def done(self) -> Done:
         """The end event."""
-        made = int(self.usage.get("completion_tokens") or 0)
+        made = count(self.usage.get("completion_tokens"))
         seconds = time.perf_counter() - self.started - self.first
         speed = made / seconds if made and seconds > 0 else 0.0
-        return Done(self.reason, int(self.usage.get("prompt_tokens") or 0), made, speed, self.first)
+        return Done(self.reason, count(self.usage.get("prompt_tokens")), made, speed, self.first)
 
     def _take_call(self, piece: dict[str, Any]) -> None:
         call = self.calls.setdefault(int(piece.get("index") or 0), {"id": "", "name": "", "arguments": ""})
@@ -103,6 +104,8 @@ class OpenAIEngine:
                         yield Delta(text)
         except httpx.HTTPError as error:
             raise broken(error, self.label) from error
+        except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+            raise ChatError(f"{self.label} sent something that is not a chat answer: check its address") from error
         if not answer.reason:
             raise ChatError(f"{self.label} ended the answer without saying why: ask again")
         for call in answer.tool_calls():

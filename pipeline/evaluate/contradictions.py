@@ -65,7 +65,8 @@ def count(question: Question, answer: str) -> Numbers:
 
 
 _NAMED_AFTER = re.compile(
-    rf"\s*(?:\(|(?:in|for|with|at)\s+)(?:run\s+|the\s+)?\b([AB]\b|(?:{'|'.join(PATTERNS.values())})(?![a-z]))", re.I
+    rf"\s{{0,9}}(?:\(|(?:in|for|with|at)\s{{1,9}})(?:run\s{{1,9}}|the\s{{1,9}})?\b([AB]\b|(?:{'|'.join(PATTERNS.values())})(?![a-z]))",
+    re.I,
 )
 """A run that is named behind its number: "0.90 in B", "0.18 (trivial_product)"."""
 

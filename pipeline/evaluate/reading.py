@@ -22,23 +22,24 @@ _DOUBT = re.compile(
 )
 _LEAST_WORDS = 3
 """A shorter piece of the question ("depth 4") may stand in an answer of one's own."""
-_ITEM = re.compile(r"^\s*\d+[.)]\s+", re.M)
+_ITEM = re.compile(r"^\s{0,9}\d+[.)]\s{1,9}", re.M)
 _NAMED = r"\b(?:bias|depth|seed|(?:system[_ ])?size|chain length|shots|n)\b"
 _SETTING = re.compile(
-    rf"(?:{_NAMED}\s*(?:(?:=|:|of|is)\s*)?[-−–]?(?:\d+(?:\.\d+)?|\.\d+)(?![\w.]*\d)|\bsites\s*(?:[=:]\s*)?\d+(?![\w.]*\d))"
-    rf"(?:\s*(?:,|and)\s*(?={_NAMED}))?",
+    rf"(?:{_NAMED}\s{{0,9}}(?:(?:=|:|of|is)\s{{0,9}})?[-−–]?(?:\d+(?:\.\d+)?|\.\d+)(?![\w.]*\d)|\bsites\s{{0,9}}(?:[=:]\s{{0,9}})?\d+(?![\w.]*\d))"
+    rf"(?:\s{{0,9}}(?:,|and)\s{{0,9}}(?={_NAMED}))?",
     re.I,
 )
 _COUNTED = re.compile(
-    rf"{NUMBER.pattern}\s*(?:%|(?:percent|bonds|sites|qubits|layers|spins|steps|times)\b)|±\s*{NUMBER.pattern}", re.I
+    rf"{NUMBER.pattern}\s{{0,9}}(?:%|(?:percent|bonds|sites|qubits|layers|spins|steps|times)\b)|±\s{{0,9}}{NUMBER.pattern}",
+    re.I,
 )
-_IN_SITES = re.compile(rf"(?<!with )(?<!over )(?<!chain of )({NUMBER.pattern})\s*sites\b", re.I)
-_DENIED = re.compile(rf"(?:\bnot|n[’']t|\bnever(?:\s+\w+)?)\s+{NUMBER.pattern}", re.I)
+_IN_SITES = re.compile(rf"(?<!with )(?<!over )(?<!chain of )({NUMBER.pattern})\s{{0,9}}sites\b", re.I)
+_DENIED = re.compile(rf"(?:\bnot|n[’']t|\bnever(?:\s{{1,9}}\w+)?)\s{{1,9}}{NUMBER.pattern}", re.I)
 _TOLD_OF = re.compile(
-    rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)}){AT}\s*(?:(?:[:=,]|is|about)\s*)*{NUMBER.pattern}", re.I
+    rf"\b(?:{'|'.join(simulator.FEATURE_NAMES)}){AT}\s{{0,9}}(?:(?:[:=,]|is|about)\s{{0,9}})*{NUMBER.pattern}", re.I
 )
 _COMMA = re.compile(r"\b0,(?=\d)")
-_MINUS = re.compile(r"\bminus\s+(?=\d|\.\d)", re.I)
+_MINUS = re.compile(r"\bminus\s{1,9}(?=\d|\.\d)", re.I)
 
 
 def asserted(prompt: str, answer: str) -> str:

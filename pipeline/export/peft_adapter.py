@@ -19,6 +19,7 @@ from pipeline.errors import ExportError
 if TYPE_CHECKING:
     import numpy as np
 
+_LONGEST_NAME = 256
 _PAIR = re.compile(r"^(?:base_model\.model\.)?(?P<module>.+?)\.lora_(?P<embedding>embedding_)?(?P<part>[AB])(\.\w+)*$")
 _CHANGED_BASE = ("pissa", "olora", "loftq", "corda", "lora_ga")
 _REFUSED = {
@@ -147,11 +148,27 @@ def _pairs(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> dict
     return pairs
 
 
+def _fits(key: str, module: str) -> bool:
+    """Whether the pattern of a stranger's adapter is the end of this name. Raises ExportError for one that may be slow.
+
+    A repeat inside a repeat takes exponential time, and each further repeat multiplies it by the name's length.
+    """
+    repeats = sum(key.count(sign) for sign in "*+{")
+    if len(key) > _LONGEST_NAME or len(module) > _LONGEST_NAME or repeats > 2 or re.search(r"\)[*+?{]", key):
+        raise ExportError(
+            f"the pattern {key[:60]!r} of alpha_pattern is too complex: use names, with at most two repeats"
+        )
+    try:
+        return re.match(rf"(.*\.)?({key})$", module) is not None
+    except re.error as error:
+        raise ExportError(f"the pattern {key[:60]!r} of alpha_pattern cannot be read ({error}): correct it") from error
+
+
 def _strength(module: str, rank: int, config: Mapping[str, Any]) -> float:
     """Alpha of this module. A key of alpha_pattern is a regular expression for the end of a module's name."""
     alpha = config.get("lora_alpha", rank)
     for key, value in (config.get("alpha_pattern") or {}).items():
-        if re.match(rf"(.*\.)?({key})$", module):
+        if _fits(str(key), module):
             alpha = value
             break
     return float(alpha) * (math.sqrt(rank) if config.get("use_rslora") else 1.0)

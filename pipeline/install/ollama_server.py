@@ -193,7 +193,7 @@ def explain(reason: str) -> str:
 
 def version_numbers(text: str) -> tuple[int, ...]:
     """(0, 34, 1) of "0.34.1-rc2"; empty where the text is no version."""
-    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text)
+    match = re.match(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})", text)
     return tuple(int(part) for part in match.groups()) if match else ()
 
 

@@ -169,7 +169,7 @@ def _answer(prompt: Tokens, whole: Tokens, text: str, base: Base) -> tuple[int, 
 
 def _end(tail: str, base: Base) -> str:
     """What ends the turn: the first special token after the answer, else the base's end token."""
-    token = re.match(r"\s*(<[^<>\s]+>|\[/?[A-Z_]+\])", tail)
+    token = re.match(r"\s{0,9}(<[^<>\s]{1,99}>|\[/?[A-Z_]{1,99}\])", tail)
     return token[0] if token else base.eos_token
 
 

@@ -13,7 +13,7 @@ _PREDICTED = re.compile(
 )
 """A foretold number, or the place of a run: they say what a run gives and not what a term means."""
 _DENIED = re.compile(
-    r"(?:\b(?:not|no|never|without|neither|nor|lacks?)|n[’']t)\s+(?:\w+\s+){0,3}$|\bunlike\s[^.;]{0,40}$", re.I
+    r"(?:\b(?:not|no|never|without|neither|nor|lacks?)|n[’']t)\s{1,9}(?:\w+\s{1,9}){0,3}$|\bunlike\s[^.;]{0,40}$", re.I
 )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 PATTERNS = {
-    "ising_symmetry_breaking": r"ising(?:[\s_-]+symmetry[\s_-]+breaking)?|symmetry[\s_-]+breaking",
-    "spt_cluster": r"spt(?:[\s_-]+cluster)?|symmetry[\s_-]+protected|cluster[\s_-]+(?:state|phase)",
-    "trivial_product": r"trivial(?:[\s_-]+product)?|product[\s_-]+(?:state|phase)",
+    "ising_symmetry_breaking": r"ising(?:[\s_-]{1,9}symmetry[\s_-]{1,9}breaking)?|symmetry[\s_-]{1,9}breaking",
+    "spt_cluster": r"spt(?:[\s_-]{1,9}cluster)?|symmetry[\s_-]{1,9}protected|cluster[\s_-]{1,9}(?:state|phase)",
+    "trivial_product": r"trivial(?:[\s_-]{1,9}product)?|product[\s_-]{1,9}(?:state|phase)",
     "pseudorandom": r"pseudo[\s_-]?random",
 }
 ANY = re.compile(
@@ -17,12 +17,15 @@ ANY = re.compile(
 _BEFORE = re.compile(
     r"(?:\b(?P<word>not|never|neither|nor|no(?! doubt| question)|hardly|barely|(?<!other )than|unlike"
     r"|without(?!.*\bit is\b)|cannot be|instead of|rather than"
-    r"|anything but|rules? out|excludes?)|n[’']t)\s+(?:(?!(?:but|and|so|hence|thus|which|because)\b)\w+\s+){0,4}$"
+    r"|anything but|rules? out|excludes?)|n[’']t)\s{1,9}(?:(?!(?:but|and|so|hence|thus|which"
+    r"|because)\b)\w+\s{1,9}){0,4}$"
     r"|\bneither\s[^.;]*$",
     re.I,
 )
 _AFTER = re.compile(
-    r"\s*(?:phase\s+)?(?:is|would be|can be)\s+(?:wrong|ruled out|excluded|impossible|unlikely|absent|missing)\b", re.I
+    r"\s{0,9}(?:phase\s{1,9})?(?:is|would be|can be)\s{1,9}(?:wrong|ruled out|excluded|impossible|unlikely"
+    r"|absent|missing)\b",
+    re.I,
 )
 
 

@@ -12,7 +12,7 @@ from pipeline.evaluate.questions.ordering import CLEAR, gap
 from pipeline.evaluate.reading import asserted
 
 # "More layers" and "a larger depth" are reasons, and no verdict.
-_OF_SETTINGS = r"(?!\s+(?:depth|layers?|(?:system[_ ])?size|sites|qubits|bias|seed|number)\b)"
+_OF_SETTINGS = r"(?!\s{1,9}(?:depth|layers?|(?:system[_ ])?size|sites|qubits|bias|seed|number)\b)"
 _MORE = rf"(?i:(?:larger|largest|higher|highest|greater|greatest|bigger|biggest|more|most)\b{_OF_SETTINGS})"
 _LESS = rf"(?i:(?:smaller|smallest|lower|lowest|less|least|fewer)\b{_OF_SETTINGS})"
 _BETWEEN = r"(?:(?!\bthan\b)[^.;,AB]){0,30}?"
@@ -25,8 +25,8 @@ _VERDICTS = (
     rf"\b[Ii]n (?:run )?(?P<x4>[AB]),\s{_BETWEEN}\b(?:(?P<more4>{_MORE})|(?P<less4>{_LESS}))\b",
     # the larger one is (not) B; larger: B; more in run B; the answer is B
     rf"\b(?:(?P<more2>{_MORE}|(?i:winner|answer|pick|choice))|(?P<less2>{_LESS}))\b{_BETWEEN}"
-    r"(?:\bis|\bwith|\bin|\bfor|\bto|:)\s+(?:not\s+)?(?:the\s+)?(?:run\s+)?\b(?P<x2>[AB])\b",
-    r"\b(?P<x3>[AB])\b\)?\s*(?:(?P<more3>[>≥]|(?:\b(?:does|would|will|should)\s+(?:not\s+)?)?"
+    r"(?:\bis|\bwith|\bin|\bfor|\bto|:)\s{1,9}(?:not\s{1,9})?(?:the\s{1,9})?(?:run\s{1,9})?\b(?P<x2>[AB])\b",
+    r"\b(?P<x3>[AB])\b\)?\s{0,9}(?:(?P<more3>[>≥]|(?:\b(?:does|would|will|should)\s{1,9}(?:not\s{1,9})?)?"
     r"\b(?:wins?|exceeds?|beats?|comes? out (?:on top|ahead)|is the (?:winner|one))\b)|(?P<less3>[<≤]|\bloses\b))",
     # not A but B
     r"\b[Nn]ot (?:run )?[AB],? but (?:run )?\b(?P<x5>[AB])\b",
@@ -34,30 +34,35 @@ _VERDICTS = (
 _VERDICT = re.compile("|".join(_VERDICTS))
 _DENIED = re.compile(r"\b(?:not|no|never)\b|n't\b")
 _ALONE = re.compile(
-    r"(?:(?:yes|definitely),?\s+)?(?:(?:the )?answer(?: is)?:?\s+|it'?s?(?: is)?\s+|that (?:is|would be)\s+|in\s+"
-    r"|(?:(?:i|we|you)(?: would| should|[’']d)?\s+)?(?:choose|pick|say|take|keep|show|use|go with|believe|think)"
-    r"\s+(?:it is\s+|(?:them|the(?: \w+)?)\s+(?=run|option|letter))?)?"
-    r"(?:(?:run|option|letter)\s+)?\b([AB])(?:[’']s)?(?:\s*[.,:(;!]|\s+(?:because|does)\b(?!\s+not)|$)",
+    r"(?:(?:yes|definitely),?\s{1,9})?(?:(?:the )?answer(?: is)?:?\s{1,9}|it'?s?(?: is)?\s{1,9}|that (?:is"
+    r"|would be)\s{1,9}|in\s{1,9}"
+    r"|(?:(?:i|we|you)(?: would| should|[’']d)?\s{1,9})?(?:choose|pick|say|take|keep|show|use|go with|believe|think)"
+    r"\s{1,9}(?:it is\s{1,9}|(?:them|the(?: \w+)?)\s{1,9}(?=run|option|letter))?)?"
+    r"(?:(?:run|option|letter)\s{1,9})?\b([AB])(?:[’']s)?(?:\s{0,9}[.,:(;!]|\s{1,9}(?:because|does)\b(?!\s{1,9}not)|$)",
     re.I,
 )
 _TIE = re.compile(
-    r"\b(?:A\s*=\s*B|B\s*=\s*A)\b|\b(?:they|both|A and B) are (?:equal|the same)\b|\bA and B have the same\b"
+    r"\b(?:A\s{0,9}=\s{0,9}B|B\s{0,9}=\s{0,9}A)\b|\b(?:they|both|A and B) are (?:equal|the same)\b"
+    r"|\bA and B have the same\b"
     r"|\b(?i:neither)\b|\b(?i:tie)\b"
 )
-_NONE = re.compile(r"\b(?i:neither)\s+(?:run\s+)?[AB]\b|\bA and B (?:have the same|are (?:equal|the same))\b")
+_NONE = re.compile(r"\b(?i:neither)\s{1,9}(?:run\s{1,9})?[AB]\b|\bA and B (?:have the same|are (?:equal|the same))\b")
 _RISING = re.compile(
-    r"(?<!to )(?<!to the )\b(?:smallest|lowest|least|weakest)(?:\s+(?:\w+\s+)?(?:to|first|is)\b|\s*:)|\bbottom to top\b"
-    r"|\b(?:ascending|increasing|rising)(?:\s+(?:order|ranking)\b|[^.;,:]{0,30}:)",
+    r"(?<!to )(?<!to the )\b(?:smallest|lowest|least|weakest)(?:\s{1,9}(?:\w+\s{1,9})?(?:to|first|is)\b"
+    r"|\s{0,9}:)|\bbottom to top\b"
+    r"|\b(?:ascending|increasing|rising)(?:\s{1,9}(?:order|ranking)\b|[^.;,:]{0,30}:)",
     re.I,
 )
 _RISING_AFTER = re.compile(
-    r"[\s,(]*(?:in\s+|from\s+)?(?:(?:ascending|increasing|rising)\s+order|(?:smallest|lowest|least|weakest)\s+(?:to|first))\b",
+    r"[\s,(]{0,9}(?:in\s{1,9}|from\s{1,9})?(?:(?:ascending|increasing|rising)\s{1,9}order|(?:smallest|lowest|least|weakest)\s{1,9}(?:to|first))\b",
     re.I,
 )
 _PLACES = ("first", "second", "third", "fourth")
-_PLACE = re.compile(rf"\s*(?:phase\s+)?(?:is|comes|ranks|stands)?\s*\b({'|'.join(_PLACES)}|last)\b", re.I)
+_PLACE = re.compile(
+    rf"\s{{0,9}}(?:phase\s{{1,9}})?(?:is|comes|ranks|stands)?\s{{0,9}}\b({'|'.join(_PLACES)}|last)\b", re.I
+)
 _JOINED = re.compile(r"[\s>=<‹›≈≥≤≳≲,→:`*\d.)|-]*(?:then|and)?\s*")
-_SIGNS = re.compile(r"[>=<‹›≈≥≤≳≲→]|\bthen\b|\d[.)]|\|\s*\d+\s*\|")
+_SIGNS = re.compile(r"[>=<‹›≈≥≤≳≲→]|\bthen\b|\d[.)]|\|\s{0,9}\d+\s{0,9}\|")
 _CUE = re.compile(
     rf"\b(?:order|ranking|rank(?:s|ed)|sorted|descending|ascending|decreasing|increasing|falling|rising|top|first|has"
     rf"|{_MORE}|{_LESS})\b",
@@ -67,13 +72,13 @@ _CUE = re.compile(
 _END = re.compile(r"[.!?]\s")
 _ASIDE = re.compile(r"\((?![^()]*\b[AB]\b)[^()]*\)")
 
-_OTHERS = re.compile(rf"\b(?:{_MORE}|{_LESS})\s+({'|'.join(simulator.FEATURE_NAMES)})\b", re.I)
+_OTHERS = re.compile(rf"\b(?:{_MORE}|{_LESS})\s{{1,9}}({'|'.join(simulator.FEATURE_NAMES)})\b", re.I)
 """A verdict on a feature: on another than the asked one it is a reason at most."""
 
 
 def winner(answer: str) -> str | None:
     """A or B, as the answer's last verdict says; None where it says neither."""
-    text = _ASIDE.sub("", re.sub(r"[*`]|(?<=\b[AB])_+|_+(?=[AB]\b)", "", answer.strip()))
+    text = _ASIDE.sub("", re.sub(r"[*`]|(?<=\b[AB])_+|(?<!_)_{1,9}(?=[AB]\b)", "", answer.strip()))
     said = None
     if _NONE.search(text):
         return None
@@ -156,7 +161,7 @@ def _labelled(question: Question, answer: str) -> str:
     text = plain(answer)
     for name in ("system_size", "depth", "bias"):
         values = [str(run.params.get(name)) for run in question.runs]
-        setting = rf"\b(?:run|one|circuit) (?:with|at|of) {name.replace('_', '[ _]')}\s*[=:]?\s*"
+        setting = rf"\b(?:run|one|circuit) (?:with|at|of) {name.replace('_', '[ _]')}\s{{0,9}}[=:]?\s{{0,9}}"
         for value, label in zip(values, "AB", strict=True) if values[0] != values[1] else ():
             text = re.sub(rf"{setting}{re.escape(value)}(?![\d.]*\d)", label, text, flags=re.I)
     if len(labels) < 2:

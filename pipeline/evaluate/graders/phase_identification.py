@@ -14,8 +14,8 @@ _DOUBT = re.compile(
     re.I,
 )
 _GUESS = re.compile(
-    rf"{_DOUBT.pattern}|^\s*(?:in|for) an? "
-    r"|^\s*(?:an?|every|each) (?:\S+ ){1,3}(?:has|have|shows?)\b",
+    rf"{_DOUBT.pattern}|^\s{{0,9}}(?:in|for) an? "
+    r"|^\s{0,9}(?:an?|every|each) (?:\S+ ){1,3}(?:has|have|shows?)\b",
     re.I,
 )
 """What is no verdict on this run: guesses, questions, and what a phase is like in general."""
@@ -25,19 +25,21 @@ _ADVICE = re.compile(
     re.I,
 )
 """What to do next, and what comes second, names phases and judges none."""
-_NAMES_FIRST = re.compile(r"^\W*(?:run\s+)?$", re.I)
+_NAMES_FIRST = re.compile(r"^\W*(?:run\s{1,9})?$", re.I)
 _SAYS = re.compile(
-    r"(?::\s*|\b(?:it|this|that|these|they|run|phase|type|fingerprint|answer|verdict|label|match|guess|bet|choice"
-    r"|conclusion)(?:\s+type)?"
-    r"(?:\s+(?:is|was|are|would be|must be|has to be|belongs? to|comes? from|came from|looks? like|matche?s?)|[’']s)\s+"
-    r"|\b(?:go with|bet on|(?:classify|identify|label) (?:\w+ ){1,3}as|assign (?:\w+ ){1,3}to)\s+)"
-    r"(?:(?:clearly|surely|indeed|none other than|most likely|probably|of)\s+)?(?:the\s+|an?\s+)?(?:phase\s+)?$",
+    r"(?::\s{0,9}|\b(?:it|this|that|these|they|run|phase|type|fingerprint|answer|verdict|label|match|guess|bet|choice"
+    r"|conclusion)(?:\s{1,9}type)?"
+    r"(?:\s{1,9}(?:is|was|are|would be|must be|has to be|belongs? to|comes? from|came from|looks? like"
+    r"|matche?s?)|[’']s)\s{1,9}"
+    r"|\b(?:go with|bet on|(?:classify|identify|label) (?:\w+ ){1,3}as|assign (?:\w+ ){1,3}to)\s{1,9})"
+    r"(?:(?:clearly|surely|indeed|none other than|most likely|probably|of)\s{1,9})?(?:the\s{1,9}"
+    r"|an?\s{1,9})?(?:phase\s{1,9})?$",
     re.I,
 )
-_AFTER_VERDICT = re.compile(r"\s*(?:phase|state|run)?\s*(?:[.,;:!(]|since\b|because\b|$)", re.I)
-_APART = re.compile(r",\s+(?:which|while|whereas|unlike|as opposed to|in contrast to)\b", re.I)
+_AFTER_VERDICT = re.compile(r"\s{0,9}(?:phase|state|run)?\s{0,9}(?:[.,;:!(]|since\b|because\b|$)", re.I)
+_APART = re.compile(r",\s{1,9}(?:which|while|whereas|unlike|as opposed to|in contrast to)\b", re.I)
 _CONDITION = re.compile(r"\b(?:if|whether)\b|\?", re.I)
-_BARE_TRIVIAL = re.compile(r"\btrivial(?![\s_-]*(?:product|phase|state)|\W*$)", re.I)
+_BARE_TRIVIAL = re.compile(r"\btrivial(?![\s_-]{0,9}(?:product|phase|state)|\W{0,9}$)", re.I)
 """An everyday word, where it does not stand for the phase."""
 _LISTED = 3
 """So many phases in lines of their own are a list."""
