@@ -133,8 +133,8 @@ def _echo(result: dict[str, Any]) -> Figure | None:
 def _mirrored(result: dict[str, Any]) -> Figure | None:
     if "forward_features" not in result:
         return None
-    both = {"forward": result["forward_features"], "reverse": result["reverse_features"]}
-    return _fingerprints("fingerprints, forward and reverse", both)
+    both = {"bias": result["forward_features"], "1 - bias": result["reverse_features"]}
+    return _fingerprints("fingerprints at bias and at 1 - bias", both)
 
 
 def _phases(result: dict[str, Any]) -> Figure | None:

@@ -113,10 +113,10 @@ def rows_of(result: dict[str, Any]) -> list[tuple[str, str]]:
     """Parameters, then the plain numbers and features of a result."""
     rows = [(name, json.dumps(value)) for name, value in (result.get("params") or {}).items()]
     rows += [(name, f"{value:g}") for name, value in result.items() if _number(value)]
-    for prefix, key in (("", "features"), ("forward ", "forward_features"), ("reverse ", "reverse_features")):
+    for run, key in (("", "features"), (" at bias", "forward_features"), (" at 1 - bias", "reverse_features")):
         features = result.get(key)
         if isinstance(features, dict):
-            rows += [(f"{prefix}{name}", f"{value:.9g}") for name, value in features.items() if _number(value)]
+            rows += [(f"{name}{run}", f"{value:.9g}") for name, value in features.items() if _number(value)]
     return rows
 
 

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import LabError
@@ -24,7 +25,6 @@ LONGEST_PASSAGE = 700
 """Characters of a passage in a prompt: three of them leave a 2k context its room."""
 
 PASSAGES = 3
-_GLOSSARY_VERSION = "glossary-1"
 _STEPS = [
     """
     CREATE VIRTUAL TABLE passages USING fts5 (
@@ -130,10 +130,11 @@ def _index(lab: Lab) -> Iterator[sqlite3.Connection]:
 def _refresh(conn: sqlite3.Connection, lab: Lab) -> None:
     """Adds what came since: glossary entries once, experiments by row, reports by their time of change."""
     seen = dict(conn.execute("SELECT source, mark FROM passages_seen").fetchall())
+    edition = _glossary_digest()
     conn.execute("BEGIN IMMEDIATE")
     try:
-        if seen.get("glossary") != _GLOSSARY_VERSION:
-            _add_glossary(conn)
+        if seen.get("glossary") != edition:
+            _add_glossary(conn, edition)
         if "deleted experiments" in seen:
             gone = "kind = 'experiment' AND source NOT IN (SELECT id FROM experiments)"
             conn.execute(f"DELETE FROM passages WHERE {gone}")
@@ -149,13 +150,20 @@ def _refresh(conn: sqlite3.Connection, lab: Lab) -> None:
         raise
 
 
-def _add_glossary(conn: sqlite3.Connection) -> None:
+def _glossary_digest() -> str:
+    """Return a hash of the glossary's text, so that an index made from another edition is replaced."""
+    from pipeline.data.glossary import entries
+
+    return sha256(repr(entries()).encode()).hexdigest()[:16]
+
+
+def _add_glossary(conn: sqlite3.Connection, edition: str) -> None:
     from pipeline.data.glossary import entries
 
     conn.execute("DELETE FROM passages WHERE kind = 'glossary'")
     rows = [("glossary", e.key, e.term, e.text, " ".join(e.aliases)) for e in entries()]
     conn.executemany("INSERT INTO passages VALUES (?, ?, ?, ?, ?)", rows)
-    _mark(conn, "glossary", _GLOSSARY_VERSION)
+    _mark(conn, "glossary", edition)
 
 
 def _add_experiments(conn: sqlite3.Connection, last: int) -> None:

@@ -31,7 +31,7 @@ class Experiment:
 
 _ALL = [
     Experiment("run_phase", params.RunPhase, "One circuit in one phase: thirteen features.", True),
-    Experiment("tri", params.Tri, "Time-Reversal Instability: the run at bias against the run at 1 - bias.", True),
+    Experiment("tri", params.Tri, "Time-Reversal Instability: the distance of the runs at bias and at 1 - bias.", True),
     Experiment("echo", params.Echo, "Loschmidt echo: forward, then back through an imperfect inverse.", True),
     Experiment(
         "replay_drift", params.ReplayDrift, "The same seed at growing depths: how fast the fingerprint drifts.", True

@@ -72,7 +72,7 @@ TREND = {
     "goes up and down": "Drift goes up and down with the factor.",
 }
 NO_SECTORS = "The phase has no sectors, so nothing depends on the bias and none of the features carries a distance."
-SAME = "Both directions show the same fingerprint: none of the features carries a distance."
+SAME = "Both biases show the same fingerprint: none of the features carries a distance."
 TRI_NEXT = {
     "none": "Use ising_symmetry_breaking with a bias far from one half to see TRI.",
     "some": "It grows with the distance of the bias from one half.",

@@ -130,17 +130,16 @@ class PhaseAnswer(Answer):
 
 
 class TriAnswer(Answer):
-    """Time-Reversal Instability, both fingerprints, and each feature's part in units of its scale.
-
-    `noise_floor` is the mean distance between two readings of the forward run at these shots; 0 without shots.
-    """
+    """TRI, the distance between the fingerprints at `bias` and at 1 - `bias`; nothing is reversed in time."""
 
     phase_type: str
     TRI: float
-    noise_floor: float
-    forward_features: dict[str, float]
-    reverse_features: dict[str, float]
-    contributions: dict[str, float]
+    noise_floor: float = Field(
+        description="The mean distance between two readings of the run at `bias` at these shots; 0 without shots."
+    )
+    forward_features: dict[str, float] = Field(description="The run at `bias`.")
+    reverse_features: dict[str, float] = Field(description="The run at 1 - `bias`.")
+    contributions: dict[str, float] = Field(description="Each feature's difference, in units of its scale.")
 
 
 class EchoPoint(BaseModel):

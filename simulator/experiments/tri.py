@@ -1,4 +1,7 @@
-"""tri: Time-Reversal Instability, the distance between the runs at bias and at 1 - bias."""
+"""tri: Time-Reversal Instability, the distance between the runs at bias and at 1 - bias.
+
+The name is the lab's. Nothing is reversed in time: both runs go forward through the same circuit.
+"""
 
 from __future__ import annotations
 

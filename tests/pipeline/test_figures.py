@@ -14,7 +14,7 @@ from simulator.catalogue import EXPERIMENTS
 
 CASES: dict[str, tuple[dict[str, Any], str, int]] = {
     "run_phase": ({"phase_type": "spt_cluster", "system_size": 8, "depth": 4}, "entropy by layer", 1),
-    "tri": ({"phase_type": "ising_symmetry_breaking", "system_size": 8}, "fingerprints, forward and reverse", 2),
+    "tri": ({"phase_type": "ising_symmetry_breaking", "system_size": 8}, "fingerprints at bias and at 1 - bias", 2),
     "echo": ({"phase_type": "spt_cluster", "system_size": 8, "depth": 6}, "echo by depth", 1),
     "replay_drift": ({"phase_type": "trivial_product", "system_size": 8}, "drift by depth", 2),
     "discovery": ({"num_per_phase": 5, "system_size": 8, "k": 4}, "clusters", 4),

@@ -38,7 +38,7 @@ GOALS = (
         _phase(PHASES[0], 1, 2, 3, bias=1.0),
         "TRI",
         "TRI",
-        "The whole magnetization changes sign in reverse, and at a shallow depth it is large.",
+        "The whole magnetization changes sign if the bias is flipped, and at a shallow depth it is large.",
     ),
     Goal(
         ("to show that TRI can be zero", "in which TRI vanishes"),

@@ -1,4 +1,4 @@
-"""Explaining a time-reversal instability test."""
+"""Explaining a TRI test: the run at the bias against the run at the flipped bias."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class TriKind:
             carrier = words.verdict("tri_carrier", pair)
             forward = words.number(run, result, f"forward_features.{carrier}")
             reverse = words.number(run, result, f"reverse_features.{carrier}")
-            because = f"It is carried by {carrier}: {forward} forward, {reverse} in reverse."
+            because = f"It is carried by {carrier}: {forward} as given, {reverse} with the bias flipped."
         output = f"TRI is {value}, which is {level}. {because} {words.verdict('tri_next', pair)}"
         settings, rest = settings_text(params), rest_text(params)
         return Draft(pick(rng, "tri", phase=str(params["phase_type"]), settings=settings, rest=rest), output)
 
 
 def _same(result: Result, feature: str) -> bool:
-    """Whether both directions show the same value of the feature."""
+    """Return whether both runs show the same value of the feature."""
     values = (measured(result[f"{way}_features"][feature]) for way in ("forward", "reverse"))
     return len(set(values)) == 1

@@ -1,5 +1,7 @@
 """The glossary covers what it must, and finds terms by what people type."""
 
+import re
+
 import pytest
 
 from pipeline.data.glossary import by_key, entries, lookup, names, tool_entries
@@ -27,6 +29,14 @@ def test_the_needed_terms_are_there() -> None:
         "phase_detector",
         "rl_scientist",
         "phase_types",
+        "correlation_range",
+        "quench",
+        "free_fermion",
+        "integrable",
+        "thermalisation",
+        "ground_state",
+        "central_charge",
+        "finite_size_scaling",
     }
     assert needed <= {entry.key for entry in entries()}
 
@@ -58,6 +68,13 @@ def test_every_reference_leads_somewhere_and_no_name_is_ambiguous() -> None:
         ("Wilson interval", "wilson_interval"),
         ("quantization", "quantisation"),
         ("checkpoints", "checkpoint"),
+        ("thermalization", "thermalisation"),
+        ("Free fermions", "free_fermion"),
+        ("finite size scaling", "finite_size_scaling"),
+        ("correlation length", "correlation_range"),
+        ("product", "trivial_product"),
+        ("random", "pseudorandom"),
+        ("spt", "spt_cluster"),
     ],
 )
 def test_lookup(typed: str, key: str) -> None:
@@ -76,3 +93,21 @@ def test_words_of_the_tools_are_for_people_and_never_for_samples() -> None:
     for key in told:
         with pytest.raises(KeyError):
             by_key(key)
+
+
+def test_tri_is_never_told_as_a_reversal_of_time() -> None:
+    import simulator
+    from pipeline.data.wordings import request_wordings, wordings
+    from pipeline.evaluate.question import wordings as asked
+
+    told = [entry.text for entry in entries() if entry.key != "echo"]
+    told += [*wordings("tri"), *request_wordings("tri"), *asked()["requests"]["tri"]]
+    told += [simulator.EXPERIMENTS["tri"].summary, str(simulator.EXPERIMENTS["tri"].params.__doc__)]
+    reversal = re.compile(r"backward|in reverse|under time|(?<!nothing is )reversed|reverses|rever\w+ time", re.I)
+    assert [text for text in told if reversal.search(text)] == []
+    assert "nothing is reversed in time" in by_key("tri").text
+
+
+def test_the_bit_of_the_broken_symmetry_and_the_unconnected_range_are_told() -> None:
+    assert "one bit of the entropy is that of the broken symmetry" in by_key("entropy").text
+    assert "not connected correlations" in by_key("correlation_range").text

@@ -252,6 +252,8 @@ def test_an_answer_of_another_kind_and_the_question_again_define_nothing(item: d
     ("term", "answer"),
     [
         ("purity", "Purity is part of the cluster phase."),
+        ("tri", "TRI is the distance between a run at bias and the run at 1-bias, evolved backward in time."),
+        ("tri", "TRI is the difference between the run at bias and the one with the flipped bias, reversed in time."),
         ("bias", "bias is the probability that it starts all down, else in the all-up sector."),
         ("string_order", "string_order is a trivial_product of the cluster."),
         ("ising_symmetry_breaking", "Spins are anti-aligned; zz_nearest is low; magnetization ignores the bias"),

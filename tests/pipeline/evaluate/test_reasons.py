@@ -189,6 +189,14 @@ def test_a_number_belongs_to_the_run_named_behind_it(answer: str, wanted: Number
         ("bias", "bias sets how likely it is that the initial state is all up rather than all down.", True),
         ("maximize_tri", "Set bias near 1 in the ising phase with few layers", True),
         ("fingerprint_distance", "Euclidean distance between the normalized feature vectors.", True),
+        (
+            "tri",
+            "How far the fingerprint moves if you flip the bias, i.e. between the run at bias and at 1 - bias.",
+            True,
+        ),
+        ("tri", "The distance between two runs whose bias is reversed; nothing is reversed in time.", True),
+        ("tri", "It compares a run with itself at an opposite bias: the distance of the two fingerprints.", True),
+        ("tri", "It measures how the chain differs if time runs backward at the opposite bias.", False),
         ("phase_detector", "It identifies the phase from a fingerprint.", True),
     ],
 )
