@@ -157,7 +157,7 @@ class RunPhase(Params):
 
 
 class Tri(RunPhase):
-    """Time-Reversal Instability: the distance between the runs at `bias` and at 1 - `bias`; nothing is reversed in time."""
+    """Time-Reversal Instability: the distance of the runs at `bias` and at 1 - `bias`; nothing is reversed in time."""
 
 
 class Echo(Params):

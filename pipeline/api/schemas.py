@@ -125,7 +125,9 @@ class PhaseAnswer(Answer):
     phase_type: str
     features: dict[str, float]
     feature_vector: list[float] = Field(min_length=13, max_length=13)
-    entropy_by_layer: list[float]
+    entropy_by_layer: list[float] = Field(
+        description="In bits; if the phase starts in two sectors, up to one bit is the choice between them."
+    )
     correlation_length: float | None
 
 

@@ -109,5 +109,5 @@ def test_tri_is_never_told_as_a_reversal_of_time() -> None:
 
 
 def test_the_bit_of_the_broken_symmetry_and_the_unconnected_range_are_told() -> None:
-    assert "one bit of the entropy is that of the broken symmetry" in by_key("entropy").text
+    assert "up to one bit of the entropy is that of the broken symmetry" in by_key("entropy").text
     assert "not connected correlations" in by_key("correlation_range").text
