@@ -1,10 +1,9 @@
-"""One turn of the conversation: the question, the engine's answer as it streams, the tools it calls."""
+"""One turn of the conversation on the screen: the answer as it streams, the cards of its runs, its questions."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,12 @@ from pipeline.errors import LabError, PipelineError
 
 if TYPE_CHECKING:
     from benlab_tui.screens.sending import Sending
-    from pipeline.chat import ChatEngine, ChatEvent, Done
-    from pipeline.chats import Message
-
-HISTORY = 40
-"""Messages that go to the engine at most; it drops the oldest itself where they do not fit its context."""
+    from pipeline.chat import ChatEngine, Done
+    from pipeline.chat.conversation import Conversation, Said, TurnEvent
 
 _KEPT_EVERY = 2.0
+_LOADED = 80
+"""Stored entries of a session that a conversation starts from."""
 
 
 class Chat:
@@ -57,7 +55,7 @@ class Chat:
             if engine.is_remote and not await self._may_send(engine):
                 await screen.note("nothing was sent")
                 return
-            await self._rounds(engine)
+            await self._turn(engine)
         except asyncio.CancelledError:
             pass
         except PipelineError as error:
@@ -76,21 +74,31 @@ class Chat:
             self._asked.add(engine.label)
         return True
 
-    async def _rounds(self, engine: ChatEngine) -> None:
-        """The answer, and after each round of tool calls the answer to their results."""
-        from benlab_tui.control.tools import ToolTurn
-
+    async def _turn(self, engine: ChatEngine) -> None:
+        """The answer, the runs that it asks for, and the answers to their results."""
         screen = self._screen
-        messages = history(screen.stored())
-        sources = await self._with_passages(messages)
-        tools = ToolTurn(screen)
-        while True:
-            text, calls = await self._stream(engine, messages, tools.schemas(), sources)
-            if not calls:
-                return
-            messages += await tools.run(text, calls)
-            if tools.spent:
-                return
+        talk = await asyncio.to_thread(conversation, screen, engine)
+        sources = await self._with_passages(talk.history.messages)
+        shown = _Shown(screen, engine, sources)
+        reply: Any = None
+        try:
+            async with aclosing(talk.answer()) as events:
+                while True:
+                    try:
+                        event = await events.asend(reply)
+                    except StopAsyncIteration:
+                        return
+                    reply = await shown.take(event)
+        except PipelineError as error:
+            await shown.end({"partial": True})
+            await screen.error(f"{error} (r on the answer, or ctrl+r, asks again)")
+        except asyncio.CancelledError:
+            await shown.end({"partial": True})
+            raise
+        except Exception as error:
+            # What has come is kept before anything else can go wrong.
+            await shown.end({"partial": True})
+            await screen.error(f"{unforeseen(screen.lab, 'the answer', error)}; what had arrived is kept")
 
     async def _with_passages(self, messages: list[Any]) -> list[str]:
         """Where /rag is on, the last question gets the lab's passages in front; returns their citations."""
@@ -107,52 +115,47 @@ class Chat:
         messages[-1] = {**messages[-1], "content": text}
         return [passage.citation for passage in passages]
 
-    async def _stream(
-        self, engine: ChatEngine, messages: list[Any], tools: list[dict[str, Any]], sources: list[str]
-    ) -> tuple[str, list[Any]]:
-        """One answer into one turn, kept in lab.db as it grows. Returns its text and the calls in it."""
+
+class _Shown:
+    """What a turn shows: an entry for each answer of the model, kept in lab.db as it grows, and a card for each run."""
+
+    def __init__(self, screen: Sending, engine: ChatEngine, sources: list[str]) -> None:
+        self._screen = screen
+        self._meta = {"engine": engine.label, "model": engine.model, "sources": sources}
+        self._turn: ReplyTurn | None = None
+        self._last: ReplyTurn | None = None
+        self._kept = 0.0
+
+    async def take(self, event: TurnEvent) -> bool | None:
+        """Shows one event; returns what the person said, if it asks."""
+        from pipeline.chat import conversation as c
+        from pipeline.chat.events import Delta
+
         screen = self._screen
-        turn = ReplyTurn(meta={"engine": engine.label, "model": engine.model, "sources": sources})
-        turn.add_class("-live")
-        await screen.to_end()
-        await screen.transcript.add(turn)
-        calls: list[Any] = []
-        done: Done | None = None
-        try:
-            async with aclosing(engine.chat(messages, tools=tools or None)) as events:
-                done = await self._read(events, turn, calls)
-        except PipelineError as error:
-            await self._end(turn, {"partial": True})
-            await screen.error(f"{error} (r on the answer, or ctrl+r, asks again)")
-            return turn.text, []
-        except asyncio.CancelledError:
-            await self._end(turn, {"partial": True})
-            raise
-        except Exception as error:
-            # What has come is kept before anything else can go wrong.
-            await self._end(turn, {"partial": True})
-            await screen.error(f"{unforeseen(screen.lab, 'the answer', error)}; what had arrived is kept")
-            return turn.text, []
-        await self._end(turn, _said(done))
-        return turn.text, calls
+        if isinstance(event, Delta):
+            await self._feed(event.text)
+        elif isinstance(event, c.NumberChecked):
+            self._mark(event.check.as_chip())
+        elif isinstance(event, c.Said):
+            await self._said(event)
+        elif isinstance(event, c.AskFirst):
+            return await screen.ask(event.question)
+        elif isinstance(event, c.ToolStarted):
+            if event.job is not None:
+                await screen.show_job(screen.jobs.adopt(event.job))
+        elif isinstance(event, c.ToolRan):
+            await self._ran(event)
+        elif isinstance(event, c.ToolRefused):
+            await screen.note(f"the call of {event.call.name[:60]} was refused: {event.reason}")
+        elif isinstance(event, c.Answered):
+            await self._answered(event)
+        return None
 
-    async def _read(self, events: AsyncGenerator[ChatEvent, None], turn: ReplyTurn, calls: list[Any]) -> Done | None:
-        from pipeline.chat.events import Delta, Done, ToolCall
-
-        kept, done = time.monotonic(), None
-        async for event in events:
-            if isinstance(event, Delta):
-                turn.feed(event.text)
-                if time.monotonic() - kept > _KEPT_EVERY:
-                    kept = time.monotonic()
-                    await asyncio.to_thread(self._keep, turn, {"partial": True})
-            elif isinstance(event, ToolCall):
-                calls.append(event)
-            elif isinstance(event, Done):
-                done = event
-        return done
-
-    async def _end(self, turn: ReplyTurn, meta: dict[str, Any]) -> None:
+    async def end(self, meta: dict[str, Any]) -> None:
+        """Ends the entry that is open, if one is."""
+        turn, self._turn = self._turn, None
+        if turn is None:
+            return
         turn.remove_class("-live")
         await turn.finish(**meta)
         if not turn.text.strip() and not meta.get("partial"):
@@ -160,7 +163,51 @@ class Chat:
             return
         turn.meta["partial"] = meta.get("partial", False)
         self._keep(turn, turn.meta)
+        self._last = turn
         await self._screen.after_answer(turn)
+
+    async def _feed(self, text: str) -> None:
+        if self._turn is None:
+            if not text.strip():
+                return
+            self._turn = ReplyTurn(meta=dict(self._meta))
+            self._turn.add_class("-live")
+            await self._screen.to_end()
+            await self._screen.transcript.add(self._turn)
+            self._kept = time.monotonic()
+        self._turn.feed(text)
+        if time.monotonic() - self._kept > _KEPT_EVERY:
+            self._kept = time.monotonic()
+            await asyncio.to_thread(self._keep, self._turn, {"partial": True})
+
+    def _mark(self, chip: dict[str, Any]) -> None:
+        """A number of the answer that is on its way, marked under it."""
+        if self._turn is not None and chip not in (chips := self._turn.meta.setdefault("chips", [])):
+            chips.append(chip)
+            self._turn.describe()
+
+    async def _said(self, said: Said) -> None:
+        chips = [check.as_chip() for check in said.checks]
+        await self.end({**_told(said.done), **({"chips": chips} if chips else {})})
+
+    async def _ran(self, event: Any) -> None:
+        from simulator.notebook_search import NAME
+
+        call = {"name": event.call.name, "arguments": dict(event.call.arguments)}
+        if event.call.name == NAME:
+            found = [row["result"]["experiment_id"] for row in event.result["runs"]]
+            await self._screen.answer(event.text, found=found, result=event.result, call=call)
+        else:
+            await self._screen.show_experiment(event.result, call=call)
+
+    async def _answered(self, event: Any) -> None:
+        """The answer cites its runs; one that tells numbers without a run says how to measure them."""
+        if self._last is not None and event.runs:
+            self._last.meta["runs"] = event.runs
+            self._keep(self._last, self._last.meta)
+            self._last.describe()
+        if event.proposal:
+            await self._screen.note(f"nothing was run in this chat, so its numbers are not measured: {event.proposal}")
 
     def _keep(self, turn: ReplyTurn, meta: dict[str, Any]) -> None:
         screen = self._screen
@@ -175,25 +222,16 @@ class Chat:
             screen.warn(str(error))
 
 
-def history(stored: list[Message]) -> list[Any]:
-    """Stored messages as the engine takes them: questions and answers, no cards and no notes.
+def conversation(screen: Sending, engine: ChatEngine) -> Conversation:
+    """The session as the engine takes it: questions, answers, and the runs of both the model and the person."""
+    from pipeline.chat.conversation import Conversation
 
-    An answer that is followed by another without a question between them is joined to it, as templates expect turns.
-    """
-    messages: list[dict[str, Any]] = []
-    for message in stored[-HISTORY:]:
-        if message.role not in ("user", "assistant") or message.meta.get("kind") == "command" or not message.content:
-            continue
-        if messages and messages[-1]["role"] == message.role:
-            messages[-1] = {"role": message.role, "content": f"{messages[-1]['content']}\n\n{message.content}"}
-        else:
-            messages.append({"role": message.role, "content": message.content})
-    while messages and messages[0]["role"] == "assistant":
-        messages.pop(0)
-    return messages
+    talk = Conversation(engine, screen.lab)
+    talk.history.restore(screen.stored(_LOADED))
+    return talk
 
 
-def _said(done: Done | None) -> dict[str, Any]:
+def _told(done: Done | None) -> dict[str, Any]:
     """What the engine said of the answer, for the line under it."""
     if done is None:
         return {}

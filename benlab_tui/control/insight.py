@@ -13,8 +13,9 @@ from pipeline.errors import PipelineError
 if TYPE_CHECKING:
     from benlab_tui.screens.sending import Sending
     from pipeline.chat.number_check import Check
+    from pipeline.chats import Message
 
-_KNOWN = 6
+_READ = 60
 _MARKS = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}
 
 
@@ -60,15 +61,14 @@ async def why(screen: Sending, turn: Turn | None) -> None:
     screen.app.push_screen(Document(provenance.as_markdown(found)))
 
 
-async def verify(screen: Sending, turn: Turn, quiet: bool = False) -> None:
+async def verify(screen: Sending, turn: Turn) -> None:
     """Runs the experiments that the answer may speak of again, and marks its numbers."""
     if not isinstance(turn, ReplyTurn) or turn.message_id is None:
         return
-    known, question = known_results(screen, turn.message_id), question_before(screen, turn.message_id)
-    checks = await asyncio.to_thread(_checks, turn.text, known, question)
+    before = screen.chats.messages(screen.session.id, _READ, turn.message_id)
+    checks = await asyncio.to_thread(_checks, turn.text, before)
     if not checks:
-        if not quiet:
-            screen.notify("no number in this answer is about an experiment of this session", markup=False)
+        screen.notify("no number in this answer is about an experiment of this session", markup=False)
         return
     chips = [check.as_chip() for check in checks]
     turn.meta["chips"] = chips
@@ -76,37 +76,18 @@ async def verify(screen: Sending, turn: Turn, quiet: bool = False) -> None:
     turn.describe()
 
 
-def _checks(answer: str, known: list[dict[str, Any]], question: str) -> list[Check]:
-    """Against the session's experiments and the one that the question itself spells out."""
-    from pipeline.chat.number_check import check_answer, run_in_words
+def _checks(answer: str, before: list[Message]) -> list[Check]:
+    """Against the session's experiments, and against what was said in it."""
+    from pipeline.chat.history import History
+    from pipeline.chat.number_check import scan
 
-    if not any(char.isdigit() for char in answer):
-        return []
-    asked = run_in_words(question)
-    return check_answer(answer, [*known, *([asked] if asked else [])])
+    return scan(answer, History().restore(before).known()) if any(char.isdigit() for char in answer) else []
 
 
 def question_before(screen: Sending, message_id: int) -> str:
     """The question that this answer follows."""
     before = [m for m in screen.chats.messages(screen.session.id, 60, message_id) if m.role == "user"]
     return before[-1].content if before else ""
-
-
-def known_results(screen: Sending, before: int) -> list[dict[str, Any]]:
-    """The results of the session's last cards before that message, and of the runs that were looked up."""
-    messages = screen.chats.messages(screen.session.id, 60, before)
-    cards = [m.meta["result"] for m in messages if "result" in m.meta]
-    keys = [str(key) for m in messages for key in m.meta.get("found", [])]
-    return [*_stored(screen, keys[-_KNOWN:]), *cards[-_KNOWN:]]
-
-
-def _stored(screen: Sending, keys: list[str]) -> list[dict[str, Any]]:
-    """Those runs, without the ones that were deleted since."""
-    if not keys:
-        return []
-    with screen.lab.notebook() as notebook:
-        known = notebook.known(keys)
-        return [notebook.get(key) for key in keys if key in known]
 
 
 async def explain(screen: Sending, result: dict[str, Any]) -> None:

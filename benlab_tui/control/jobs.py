@@ -35,7 +35,7 @@ class Jobs:
         """Starts a stage as a child process and follows it. Raises pipeline.errors.LabError."""
         from pipeline import jobs
 
-        return self._adopt(jobs.start(self._lab, kind, params))
+        return self.adopt(jobs.start(self._lab, kind, params))
 
     async def find(self) -> list[JobView]:
         """Takes up what former consoles started; the newest is first."""
@@ -45,7 +45,7 @@ class Jobs:
             if view is not None and view.state != "past":
                 continue
             if state == "running":
-                self._adopt(job)
+                self.adopt(job)
                 continue
             view = view or JobView(job.id, job.kind)
             for event in events:
@@ -93,7 +93,8 @@ class Jobs:
         for task in self._tasks.values():
             task.cancel()
 
-    def _adopt(self, job: Job) -> JobView:
+    def adopt(self, job: Job) -> JobView:
+        """Follows a job that something else has started."""
         view = self.views.get(job.id) or JobView(job.id, job.kind)
         view.state, view.started = "running", job.started
         self._jobs[job.id], self.views[job.id] = job, view

@@ -195,12 +195,12 @@ class Desk(Screen[None]):
         await self.transcript.add(JobCard(view))
         await self.pane.show_jobs([view])
 
-    async def show_experiment(self, result: dict[str, Any]) -> None:
-        """An experiment's card."""
+    async def show_experiment(self, result: dict[str, Any], **meta: Any) -> None:
+        """An experiment's card; `meta` is stored with it."""
         from benlab_tui.widgets.experiment_card import ExperimentCard
 
         text = f"{result.get('experiment')} {result.get('experiment_id')}: {result.get('summary', '')}"
-        await self.transcript.add(ExperimentCard(result, self.keep("card", text, result=result)))
+        await self.transcript.add(ExperimentCard(result, self.keep("card", text, result=result, **meta)))
         self.last_result = result
         self.refresh_bindings()
 

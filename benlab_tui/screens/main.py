@@ -111,7 +111,7 @@ class MainScreen(Sending):
 
     def _warm(self) -> None:
         """In a thread: what the first slash and the first question would otherwise wait for."""
-        from benlab_tui.control.tools import schemas
+        from pipeline.chat.lab_tools import schemas
 
         import_module("pipeline.chat.events")
         schemas()

@@ -88,8 +88,7 @@ class Sending(Desk):
         await self.error(f"{one_line(problem, 400)}{hint}")
 
     async def after_answer(self, turn: ReplyTurn) -> None:
-        """The title follows the first question; an explanation is kept with its run; numbers are verified."""
-        from benlab_tui.control.insight import verify
+        """The title follows the first question; an explanation is kept with its run."""
         from pipeline.judgements import keep_explanation
 
         experiment, self.explaining = self.explaining, ""
@@ -100,6 +99,5 @@ class Sending(Desk):
                 )
             except LabError as error:
                 self.warn(str(error))
-        self.spawn(partial(verify, self, turn, True), "verify", exclusive=False)
         self.session = self.chats.session(self.session.id) or self.session
         self.show_engine()

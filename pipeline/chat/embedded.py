@@ -12,20 +12,24 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall
+from pipeline.chat.call_grammar import call_grammar
+from pipeline.chat.events import ChatEvent, ChatOptions, Done, Message, ToolCall
 from pipeline.chat.http import READ_SECONDS, broken, error_text, sse, tls_for
 from pipeline.chat.server import EmbeddedServer
-from pipeline.chat.tool_text import as_turns, with_system_text
+from pipeline.chat.tool_text import CALL, as_turns, tools_text, with_system_text
 from pipeline.chat.tools import ToolReader, describe
 from pipeline.errors import ChatError
 
 _DEFAULT_MAX_TOKENS = 1024
 _LEAST_ANSWER = 64
+_WORD_TRIGGER = 1
+"""llama.cpp's number of a trigger that is a word."""
 
 
 class EmbeddedEngine:
     """Chats with the base (`adapter` False) or with one adapter (its number) of an `EmbeddedServer`.
 
+    `learned_tools`: the model was trained with the line that names the tools; others get them described in words.
     Engines may share a server; the one with `owns_server` ends it in `aclose`. A child that has died is
     started again by the next message.
     """
@@ -41,6 +45,7 @@ class EmbeddedEngine:
         defaults: ChatOptions | None = None,
         system: str = "",
         owns_server: bool = True,
+        learned_tools: bool = False,
     ) -> None:
         self.server = server
         self.model = model
@@ -48,6 +53,7 @@ class EmbeddedEngine:
         self.defaults = defaults or ChatOptions()
         self.system = system
         self.label = f"embedded llama.cpp · {model}"
+        self.learned_tools = learned_tools
         self._owns_server = owns_server
         self._client: Any = None
 
@@ -71,12 +77,12 @@ class EmbeddedEngine:
         try:
             client = await self._connect()
             tokens, dropped = await self._fit(client, self._with_system(messages), tools)
-            body = self._body(tokens, chosen)
+            body = self._body(tokens, chosen, tools)
             async with client.stream("POST", "/completion", json=body) as response:
                 if response.status_code != 200:
                     text = error_text((await response.aread()).decode(errors="replace"))
                     raise ChatError(f"the embedded engine refused this message: {text}")
-                async for event in self._read(response, started, dropped, bool(tools)):
+                async for event in self._read(response, started, dropped, ToolReader(offered=bool(tools))):
                     yield event
         except httpx.HTTPError as error:
             raise self._failure(error) from error
@@ -121,20 +127,19 @@ class EmbeddedEngine:
             if len(tokens) <= limit:
                 return tokens, dropped
             first = 1 if messages[0]["role"] == "system" else 0
-            if len(messages) - first <= 1:
+            if not _has_earlier_turn(messages, first):
                 raise ChatError(f"the message has {len(tokens)} tokens and this model reads {limit}: shorten it")
             end = _turns_to_drop(messages, first, 1 - limit / len(tokens))
             dropped += end - first
             messages = messages[:first] + messages[end:]
 
     def _render(self, messages: list[Message], tools: Sequence[dict[str, Any]] | None) -> str:
-        # The tuned model has learned TOOL lines; a description would take its prompts away from training's.
-        if self.adapter is not False:
-            return self.server.render(as_turns(messages))
-        if "tools" in self.server.described.chat_template:
+        if self.adapter is False and "tools" in self.server.described.chat_template:
             return self.server.render(messages, tools)
         plain = as_turns(messages)
-        return self.server.render(with_system_text(plain, describe(tools)) if tools else plain)
+        if tools:
+            plain = with_system_text(plain, tools_text(tools) if self.learned_tools else describe(tools))
+        return self.server.render(plain)
 
     async def _tokenize(self, client: Any, prompt: str) -> list[int]:
         response = await client.post("/tokenize", json=self.server.tokenize_body(prompt))
@@ -142,7 +147,9 @@ class EmbeddedEngine:
             raise ChatError(f"the embedded engine refused this message: {error_text(response.text)}")
         return response.json()["tokens"]
 
-    def _body(self, tokens: list[int], options: ChatOptions) -> dict[str, Any]:
+    def _body(
+        self, tokens: list[int], options: ChatOptions, tools: Sequence[dict[str, Any]] | None = None
+    ) -> dict[str, Any]:
         room = self.context_length - len(tokens)
         scale = 1.0 if options.adapter_scale is None else options.adapter_scale
         body: dict[str, Any] = {
@@ -156,20 +163,25 @@ class EmbeddedEngine:
         for name in ("temperature", "top_p", "top_k", "seed"):
             if (value := getattr(options, name)) is not None:
                 body[name] = value
+        if tools:
+            # An answer in words stays free; from the mark of a call on it keeps to the tools' schemas.
+            triggers = [{"type": _WORD_TRIGGER, "value": CALL}]
+            body |= {"grammar": call_grammar(tools), "grammar_lazy": True, "grammar_triggers": triggers}
         return body
 
-    async def _read(self, response: Any, started: float, dropped: int, tools: bool) -> AsyncGenerator[ChatEvent, None]:
-        reader = ToolReader() if tools else None
+    async def _read(
+        self, response: Any, started: float, dropped: int, reader: ToolReader
+    ) -> AsyncGenerator[ChatEvent, None]:
         first, called = 0.0, False
         async for part in sse(response):
             text = part.get("content", "")
             if text:
                 first = first or time.perf_counter() - started
-                for event in reader.feed(text) if reader else (Delta(text),):
+                for event in reader.feed(text):
                     called = called or isinstance(event, ToolCall)
                     yield event
             if part.get("stop"):
-                for event in reader.end() if reader else ():
+                for event in reader.end():
                     called = called or isinstance(event, ToolCall)
                     yield event
                 yield self._done(part, first, dropped, called)
@@ -195,14 +207,22 @@ class EmbeddedEngine:
 
 
 def _turns_to_drop(messages: list[Message], first: int, share: float) -> int:
-    """Where the kept turns start, so that about `share` of the text before the last message is gone.
+    """Return where the kept turns start, so that about `share` of the text is gone; one turn at least goes.
 
-    A turn goes with the answers it got, so that the rest still starts with the user; one at least goes.
+    A turn goes with the calls, results and answers it got; the last question, and what follows it, stays.
     """
     surplus = share * sum(len(message["content"]) for message in messages)
-    gone, last = 0, len(messages) - 1
+    questions = [place for place, message in enumerate(messages) if message["role"] == "user" and place > first]
+    last = questions[-1] if questions else len(messages) - 1
+    gone = 0
     for index in range(first, last):
         if index > first and messages[index]["role"] == "user" and gone >= 0.8 * surplus:
             return index
         gone += len(messages[index]["content"])
     return last
+
+
+def _has_earlier_turn(messages: list[Message], first: int) -> bool:
+    """Whether something stands before the last question."""
+    questions = [place for place, message in enumerate(messages) if message["role"] == "user"]
+    return (questions[-1] if questions else len(messages) - 1) > first

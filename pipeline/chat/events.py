@@ -33,6 +33,8 @@ class ChatOptions:
     seed: int | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    format: dict[str, Any] | None = None
+    """Ollama only: a JSON schema that the answer keeps to."""
     adapter_scale: float | None = None
     """Embedded engine only: 0 answers as the base, 1 as the tuned model; nothing is loaded again."""
 

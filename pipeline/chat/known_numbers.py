@@ -33,8 +33,8 @@ class Known:
     about_lab: bool = False
 
     @classmethod
-    def of(cls, results: Sequence[Run], said: Sequence[str] = ()) -> Known:
-        """Return what a conversation with these results and questions (the newest last) knows.
+    def of(cls, results: Sequence[Run], said: Sequence[str] = (), texts: Sequence[str] = ()) -> Known:
+        """Return what a conversation with these results, questions (the newest last) and tool messages knows.
 
         Of the results the last six count. One that is quick is made again, so that a stored number is not believed;
         an experiment that the simulator does not make any more is left out.
@@ -42,8 +42,8 @@ class Known:
         from pipeline.chat.number_check import TERMS
 
         runs = tuple(fresh for result in results[-MOST_RUNS:] if (fresh := _again(result)) is not None)
-        texts = [result_text(run, before) for before, run in zip((None, *runs), runs, strict=False)]
-        told = [float(number) for text in texts for number in numbers_in(text)]
+        written = [result_text(run, before) for before, run in zip((None, *runs), runs, strict=False)]
+        told = [float(number) for text in (*written, *texts) for number in numbers_in(text)]
         measured = [value for run in runs for value in numbers_of(run).values()]
         settings = [value for run in runs for value in islice(_floats(run.get("params") or {}, 2), 200)]
         asked = [float(number) for text in said for number in numbers_in(text[:20_000])]

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall, count
 from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, keep_key_private, tls_for
-from pipeline.chat.tool_text import as_turns, with_system_text
+from pipeline.chat.tool_text import as_turns, tools_text, with_system_text
 from pipeline.chat.tools import ToolReader, describe
 from pipeline.errors import ChatError
 
@@ -19,7 +19,8 @@ _ASK_SECONDS = 5.0
 class OllamaEngine:
     """Chats with `model` at `host`.
 
-    `learned_tools`: the model writes TOOL lines without being told how, and its prompts stay training's.
+    `learned_tools`: the model was trained with the line that names the tools; others get them described in words, or
+    natively if their template has tools.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class OllamaEngine:
         self._learned_tools = learned_tools
         self._native_tools = not learned_tools
         self._client: Any = None
+        self.takes_format = True
 
     async def chat(
         self,
@@ -62,10 +64,10 @@ class OllamaEngine:
                 return
             except _NoTools:
                 self._native_tools = False
-        reader = ToolReader() if tools else None
+        reader = None if chosen.format else ToolReader(offered=bool(tools))
         plain = as_turns(asked)
-        if tools and not self._learned_tools:
-            plain = with_system_text(plain, describe(tools))
+        if tools:
+            plain = with_system_text(plain, tools_text(tools) if self._learned_tools else describe(tools))
         async with aclosing(self._stream(plain, None, chosen, reader)) as events:
             async for event in events:
                 yield event
@@ -90,7 +92,7 @@ class OllamaEngine:
         answer = _Answer(reader)
         try:
             parts = await self._connect().chat(
-                self.model, messages, tools=tools, stream=True, options=_ollama_options(options)
+                self.model, messages, tools=tools, stream=True, options=_ollama_options(options), format=options.format
             )
             async with aclosing(parts):
                 async for part in parts:

@@ -124,9 +124,10 @@ async def _ollama(url: str, model: str, modelfile: Modelfile, lab: Lab) -> Ollam
             version = str((await small_json(client, f"{url}/api/version"))["version"])[:40]
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    tuned = model != "base" and (wanted.split(":")[0] == "ben-lab" or _registry(lab, model).find(model) is not None)
+    version_here = None if model == "base" else _registry(lab, model).find(model)
+    learned = version_here is not None and bool(version_here.tools)
     return OllamaEngine(
-        url, wanted, version=version, defaults=defaults_of(modelfile), system=modelfile.system, learned_tools=tuned
+        url, wanted, version=version, defaults=defaults_of(modelfile), system=modelfile.system, learned_tools=learned
     )
 
 
@@ -190,7 +191,12 @@ def _embedded(lab: Lab, model: str, modelfile: Modelfile) -> EmbeddedEngine:
     server.open()
     name = "base " + base.name if model == "base" else model
     return EmbeddedEngine(
-        server, name, adapter=model != "base", defaults=defaults_of(modelfile), system=modelfile.system
+        server,
+        name,
+        adapter=model != "base",
+        defaults=defaults_of(modelfile),
+        system=modelfile.system,
+        learned_tools=model != "base" and version is not None and bool(version.tools),
     )
 
 

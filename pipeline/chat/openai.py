@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall, count
+from pipeline.chat.events import ChatEvent, ChatOptions, Done, Message, ToolCall, count
 from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, sse, tls_for
+from pipeline.chat.tools import ToolReader
 from pipeline.errors import ChatError
 
 
@@ -93,21 +94,23 @@ class OpenAIEngine:
         import httpx
 
         body = self._body(messages, tools, (options or ChatOptions()).over(self.defaults))
-        answer = _Answer()
+        answer, reader = _Answer(), ToolReader(offered=bool(tools))
         try:
             async with self._client.stream("POST", f"{self.url}/chat/completions", json=body) as response:
                 if response.status_code != 200:
                     text = error_text((await response.aread()).decode(errors="replace"))
                     raise ChatError(f"{self.label} refused this message ({response.status_code}): {text}")
                 async for part in sse(response):
-                    if text := answer.take(part):
-                        yield Delta(text)
+                    for event in reader.feed(answer.take(part)):
+                        yield event
         except httpx.HTTPError as error:
             raise broken(error, self.label) from error
         except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise ChatError(f"{self.label} sent something that is not a chat answer: check its address") from error
         if not answer.reason:
             raise ChatError(f"{self.label} ended the answer without saying why: ask again")
+        for event in reader.end():
+            yield event
         for call in answer.tool_calls():
             yield call
         yield answer.done()

@@ -53,6 +53,15 @@ def result_text(result: Result, before: Result | None = None) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 12].rstrip() + " … (cut)"
 
 
+def short_text(result: Result) -> str:
+    """Return the result on one line, settings and main numbers: what an old result becomes if the context is short."""
+    form = _form(result) or _generic(result)
+    names = [*form.marks, *(name for name in form.numbers if name not in form.marks)][:3]
+    numbers = ", ".join(f"{name} {shown(form.numbers[name])}" for name in names)
+    head = f"{clipped(result.get('experiment', 'result'), 40)}: {_settings(result)}"
+    return clipped(f"{head}; {numbers}" if numbers else head, 300)
+
+
 def refusal_text(reason: str) -> str:
     """Return the tool message of a call that was not run."""
     return f"Not run: {clipped(reason, 400)}"

@@ -2,10 +2,11 @@
 
     Tools: run_phase, tri                                             ends the system prompt if tools can run
     TOOL: {"name": "tri", "arguments": {"phase_type":"spt_cluster"}}  a call: a line of the assistant's turn
-    RESULT: {"experiment": "tri", …}                                  its result: a turn in the user's role
+    RESULT: tri: phase_type spt_cluster, …                            its result: a turn in the user's role
 
 Ollama's parsers take `TOOL:` from the template and read "name" and "arguments" after it. Its templates render the
-arguments as Go does: no spaces, keys sorted, so past calls are written that way here too.
+arguments as Go does: no spaces, keys sorted, so past calls are written that way here too. `result_text` writes what
+follows `RESULT:`.
 """
 
 from __future__ import annotations
@@ -20,28 +21,11 @@ from pipeline.chat.events import Message
 CALL = "TOOL:"
 RESULT = "RESULT:"
 TOOLS = "Tools:"
-_LONGEST_LIST = 16
 
 
 def call_text(name: str, arguments: Mapping[str, Any]) -> str:
     """Return the line of one call, its arguments in the order given."""
     return f'{CALL} {{"name": {_json(name)}, "arguments": {_json(arguments)}}}'
-
-
-def result_text(result: Mapping[str, Any]) -> str:
-    """Return an experiment's result as the model reads it, without lists that would fill a small context."""
-    short = {
-        key: value
-        for key, value in result.items()
-        if key not in ("params", "feature_vector", "points")
-        and not (isinstance(value, list) and len(value) > _LONGEST_LIST)
-    }
-    return json.dumps(short)
-
-
-def refusal_text(reason: str) -> str:
-    """Return what the model reads if its call was refused or failed."""
-    return json.dumps({"error": reason})
 
 
 def tools_text(tools: Sequence[Mapping[str, Any]]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pipeline.chat.events import Delta, ToolCall
@@ -20,12 +21,18 @@ _LONGEST_CALL = 8000
 
 
 class ToolReader:
-    """Splits an answer that arrives in pieces into text and tool calls; text is passed on as soon as it can be."""
+    """Splits an answer that arrives in pieces into text and tool calls; text is passed on as soon as it can be.
 
-    def __init__(self) -> None:
+    A call may stand in the middle of a line. One that breaks off is a call too, of no tool, so that its reason goes
+    back to the model. If no tools were `offered`, a call becomes the command that a person can run.
+    """
+
+    def __init__(self, offered: bool = True) -> None:
+        self._offered = offered
         self._held = ""
         self._line_start = True
         self._after_call = False
+        self._rejected = False
 
     def feed(self, text: str) -> Iterator[Delta | ToolCall]:
         """What can be said of the answer now that `text` has come."""
@@ -34,23 +41,50 @@ class ToolReader:
             if self._after_call and not self._past_end_of_call():
                 return
             if self._line_start:
-                yield from self._start_of_line()
+                yield from map(self._told, self._start_of_line())
                 if self._line_start:
                     return
+                self._rejected = True
+            elif not (ready := self._line()):
+                return
             else:
-                line, newline, self._held = self._held.partition("\n")
-                self._line_start = bool(newline)
-                yield Delta(line + newline)
+                yield Delta(ready)
 
     def end(self) -> Iterator[Delta | ToolCall]:
         """What was held back, now that nothing more comes."""
         held, self._held = self._held, ""
         call, rest = _read_call(held)
+        if call is None and _is_broken(held):
+            call, rest = ToolCall(_new_id(), held.strip()[:60], {}), ""
         if call:
-            yield call
+            yield self._told(call)
             held = rest.strip().removeprefix(_END)
         if held.strip() and not (self._after_call and _END.startswith(held.strip())):
             yield Delta(held)
+
+    def _told(self, event: Delta | ToolCall) -> Delta | ToolCall:
+        if self._offered or isinstance(event, Delta):
+            return event
+        from pipeline.chat.lab_tools import command_line, names
+
+        if event.name not in names():
+            return Delta("(A call of a tool was left out: nothing can be run here.)")
+        return Delta(f"To run this, use `{command_line(event.name, event.arguments)}`.")
+
+    def _line(self) -> str:
+        """Takes the text up to the next mark or line break off what is held; "" where more has to come first."""
+        line, newline, rest = self._held.partition("\n")
+        mark = line.find(CALL, 1 if self._rejected else 0)
+        self._rejected = False
+        if mark >= 0:
+            self._held, self._line_start = self._held[mark:], True
+            return line[:mark]
+        if newline:
+            self._held, self._line_start = rest, True
+            return line + newline
+        begun = next((size for size in range(len(CALL) - 1, 0, -1) if line.endswith(CALL[:size])), 0)
+        self._held = line[len(line) - begun :]
+        return line[: len(line) - begun]
 
     def _start_of_line(self) -> Iterator[Delta | ToolCall]:
         """Takes whole calls off the held text; leaves `_line_start` True where more text has to come first."""
@@ -80,6 +114,12 @@ class ToolReader:
         return True
 
 
+def _is_broken(text: str) -> bool:
+    """Whether a call begins here and breaks off, or is none."""
+    line = text.lstrip()
+    return line.startswith(CALL) and line[len(CALL) :].lstrip().startswith("{")
+
+
 def _no_call(line: str) -> bool:
     """Whether a marker is followed by something that no JSON object starts with."""
     for marker in _MARKERS:
@@ -107,14 +147,24 @@ def _read_call(text: str) -> tuple[ToolCall | None, str]:
 
 def _call(value: Any) -> ToolCall | None:
     found = read_call(value)
-    return ToolCall(f"call-{uuid.uuid4().hex[:8]}", *found) if found else None
+    return ToolCall(_new_id(), *found) if found else None
+
+
+def _new_id() -> str:
+    return f"call-{uuid.uuid4().hex[:8]}"
 
 
 def read_call(value: Any) -> tuple[str, dict[str, Any]] | None:
-    """Return (name, arguments) of `{"name", "arguments"}` ("args" and "parameters" are read too), else None."""
+    """Return (name, arguments) of `{"name", "arguments"}` else None.
+
+    "args" and "parameters" are read too, and arguments as a JSON text.
+    """
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
         return None
     arguments: Any = next((value[key] for key in ("arguments", "args", "parameters") if key in value), {})
+    if isinstance(arguments, str):
+        with suppress(ValueError, RecursionError):
+            arguments = json.loads(arguments or "{}")
     return (value["name"], dict(arguments)) if isinstance(arguments, Mapping) else None
 
 

@@ -130,6 +130,7 @@ def _version(job: Job, adapter: Path, receipt: Receipt) -> Version:
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         run=job.run,
         physics_version=str(manifest.get("physics_version", "")),
+        tools=", ".join(map(str, manifest.get("tools") or ())),
         recipe=str(manifest.get("recipe_name", "")),
         data_sha256=str(manifest.get("data_sha256", "")),
         receipt=summary,

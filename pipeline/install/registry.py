@@ -22,7 +22,10 @@ NAME = "ben-lab"
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One install: what it was made of, how it scored, and the receipt that proves it. Paths are seen from the lab."""
+    """One install: what it was made of, how it scored, and the receipt that proves it. Paths are seen from the lab.
+
+    `tools` are the names in the line of tools that the training data had; "" if it had none.
+    """
 
     version: str
     adapter: str
@@ -31,6 +34,7 @@ class Version:
     created: str
     run: str
     physics_version: str = ""
+    tools: str = ""
     recipe: str = ""
     data_sha256: str = ""
     target: str = "embedded"

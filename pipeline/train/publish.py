@@ -100,6 +100,12 @@ def physics_version(lab: Lab, data: Path) -> str:
         return PHYSICS_VERSION
 
 
+def tool_names(data: Path) -> list[str]:
+    """Return the tools that the data's line of tools names, as its manifest lists them."""
+    names = read_manifest(data).get("tools")
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
 def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)

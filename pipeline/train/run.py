@@ -30,7 +30,7 @@ from pipeline.train.loop import train
 from pipeline.train.memory import is_out_of_memory, limit, resident_megabytes
 from pipeline.train.model import add_adapters, load_model, load_tokenizer, trainable
 from pipeline.train.params import Recipe, TrainParams
-from pipeline.train.publish import FINISHED, manifest, physics_version, publish, write_adapter
+from pipeline.train.publish import FINISHED, manifest, physics_version, publish, tool_names, write_adapter
 from pipeline.train.samples import TokenSet, encode, read_lines, read_with_bad
 from pipeline.train.schedule import Schedule
 from pipeline.train.threads import adaptive
@@ -91,6 +91,7 @@ def run_training(lab: Lab, run: Path, params: TrainParams, control: Control, mic
         "system": system,
         "computed": {"device": job.accelerator.device.type, "precision": job.precision},
         "physics_version": physics_version(lab, data),
+        "tools": tool_names(data),
     }
     target = given_path(params.out) if params.out else lab.adapter_dir
     write_adapter(run / FINISHED, job.loss.model, tokenizer, manifest(base, recipe, state, facts))

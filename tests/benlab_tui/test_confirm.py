@@ -10,11 +10,11 @@ from collections.abc import Callable
 import pytest
 
 import simulator
-from benlab_tui.control.tools import Refused, check, question, schemas
 from benlab_tui.screens.confirm import Confirm
 from benlab_tui.text import inert
 from benlab_tui.widgets.prompt import Prompt
 from pipeline.chat.events import ToolCall
+from pipeline.chat.lab_tools import Refused, check, question, schemas
 
 NOT_FOR_MODELS = re.compile(r"cluster|worker|host|address|url|path|file|folder|dir|port\b|token|key", re.I)
 ATTACKS = [
@@ -48,11 +48,11 @@ def test_no_tool_has_an_address_a_path_or_a_count_of_workers() -> None:
 @pytest.mark.parametrize("name", sorted(simulator.EXPERIMENTS))
 def test_a_call_with_a_personal_parameter_is_refused(name: str, attack: dict) -> None:
     with pytest.raises(Refused, match=f"{next(iter(attack)).strip()} ?' is not a parameter of {name}"):
-        check(ToolCall("1", name, attack))
+        check(name, attack)
 
 
 def test_the_question_names_what_the_model_chose_before_the_defaults() -> None:
-    _, params = check(ToolCall("1", "sweep", {"seeds": 5000, "first_seed": 7, "shots": 0}))
+    params = check("sweep", {"seeds": 5000, "first_seed": 7, "shots": 0})
     lines = question("sweep", params).splitlines()
     chosen, usual = lines.index("Chosen by the model:"), lines.index("Left at the default:")
     assert lines[chosen + 1 : usual - 1] == ["  seeds = 5000", "  first_seed = 7"]
@@ -108,4 +108,4 @@ async def test_the_sweep_that_a_model_asks_for_waits_for_a_yes_and_enter_is_a_no
 
 
 def test_the_question_is_inert() -> None:
-    assert "\x1b" not in inert(question("sweep\x1b[2J", check(ToolCall("1", "sweep", {}))[1]))
+    assert "\x1b" not in inert(question("sweep\x1b[2J", check("sweep", {})))

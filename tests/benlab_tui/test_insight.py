@@ -21,6 +21,7 @@ from benlab_tui.widgets.experiment_card import ExperimentCard
 from benlab_tui.widgets.turns import ReplyTurn
 from pipeline import judgements
 from pipeline.chat.events import ToolCall
+from pipeline.chat.result_text import result_text
 from pipeline.data.feedback import judged
 from simulator.number_text import figure
 
@@ -41,7 +42,7 @@ async def test_a_tool_call_runs_becomes_a_card_and_the_answer_follows_with_its_n
         assert [kind for kind, _ in shown(app)] == ["UserTurn", "ExperimentCard", "ReplyTurn"]
         tool = engine.seen[1][-1]
         assert (tool["role"], tool["tool_name"]) == ("tool", "run_phase")
-        assert json.loads(tool["content"])["features"]["string_order"] == truth
+        assert tool["content"] == result_text(simulator.run_now("run_phase", **RUN))
         chips = app.main.query_one(ReplyTurn).meta["chips"]
         assert [chip["ok"] for chip in chips] == [True, False]
         under = str(app.main.query_one(ReplyTurn).query_one(".under").render())
@@ -56,7 +57,7 @@ async def test_a_bad_call_goes_back_once_with_its_reason_and_ends_at_the_second(
     engine = scripted(bad, [call("rm", path="/")], "never")
     async with console(lab, engine) as (app, pilot):
         await typed(app, pilot, "run it")
-        assert "below the smallest, 4" in json.loads(engine.seen[1][-1]["content"])["error"]
+        assert "below the smallest, 4" in engine.seen[1][-1]["content"]
         assert len(engine.seen) == 2
         assert [kind for kind, _ in shown(app)] == ["UserTurn", "NoteTurn", "NoteTurn"]
         assert "'rm' is not a tool" in shown(app)[-1][1]
@@ -66,7 +67,7 @@ async def test_a_call_may_name_a_phase_as_people_do(lab, scripted, console, type
     engine = scripted([call("run_phase", **{**RUN, "phase_type": "SPT"})], "done")
     async with console(lab, engine) as (app, pilot):
         await typed(app, pilot, "run the spt phase")
-        assert json.loads(engine.seen[1][-1]["content"])["phase_type"] == "spt_cluster"
+        assert "phase_type spt_cluster," in engine.seen[1][-1]["content"]
 
 
 async def test_the_model_looks_up_runs_of_the_notebook_and_their_numbers_are_checked(
@@ -106,18 +107,18 @@ async def test_a_sweep_is_asked_about_first(lab, scripted, console, settled, sho
                 await asyncio.sleep(0.05)
         await pilot.press("n")
         await settled(app)
-        assert "did not want sweep" in json.loads(engine.seen[1][-1]["content"])["error"]
+        assert "did not want sweep" in engine.seen[1][-1]["content"]
         assert shown(app)[-1] == ("ReplyTurn", "as you wish")
 
 
 async def test_compute_of_a_turn_is_bounded(lab, scripted, console, typed, monkeypatch):
-    monkeypatch.setattr("benlab_tui.control.tools.SECONDS", 0.3)
-    engine = scripted([call("discovery", num_per_phase=100, system_size=256, depth=32)], "never")
+    monkeypatch.setattr("pipeline.chat.conversation.SECONDS", 0.3)
+    engine = scripted([call("discovery", num_per_phase=40, system_size=64, depth=32)], "never")
     async with console(lab, engine) as (app, pilot):
         await typed(app, pilot, "discover", 30)
         assert len(engine.seen) == 1
         assert app.main.jobs.running() == []
-        assert "s of compute that a turn has" in app.main.stored()[-1].content
+        assert "s compute limit per turn" in app.main.stored()[-1].content
 
 
 async def test_an_answer_is_kept_corrected_or_rejected_for_the_next_training_set(

@@ -29,6 +29,7 @@ from pipeline.chat import (
 )
 from pipeline.chat.http import address, is_loopback
 from pipeline.chat.open import ollama_url
+from pipeline.chat.tool_text import tools_text
 from pipeline.errors import BadInput, ChatError
 from pipeline.install.registry import Registry, Version
 from pipeline.lab import Lab
@@ -68,11 +69,15 @@ async def test_base_and_tuned_answer_side_by_side_from_one_server(server: Embedd
     assert (await collect(tuned, options=off))[0] == plain
 
 
-def test_tools_are_described_to_the_base_and_never_change_the_tuned_models_prompt(server: EmbeddedServer) -> None:
+def test_tools_are_described_to_all_but_a_model_trained_with_the_line_that_names_them(server: EmbeddedServer) -> None:
     base = EmbeddedEngine(server, "base", adapter=False, owns_server=False)
-    tuned = EmbeddedEngine(server, "ben-lab", adapter=0, owns_server=False)
+    older = EmbeddedEngine(server, "ben-lab", adapter=0, owns_server=False)
+    tuned = EmbeddedEngine(server, "ben-lab", adapter=0, owns_server=False, learned_tools=True)
     assert "TOOL:" in base._render(HELLO, TOOLS)
-    assert tuned._render(HELLO, TOOLS) == tuned._render(HELLO, None) == base._render(HELLO, None)
+    assert older._render(HELLO, TOOLS) == base._render(HELLO, TOOLS)
+    named = [{"role": "system", "content": tools_text(TOOLS)}, *HELLO]
+    assert tuned._render(HELLO, TOOLS) == base._render(named, None)
+    assert tuned._render(HELLO, None) == older._render(HELLO, None) == base._render(HELLO, None)
 
 
 async def test_closing_the_answer_stops_the_generation(embedded: EmbeddedEngine, server: EmbeddedServer) -> None:
@@ -199,7 +204,7 @@ async def test_ollama_tools_native_and_in_words(ollama: Callable[..., Any]) -> N
     assert "TOOL:" in server.asked[-1]["messages"][0]["content"]
     tuned = OllamaEngine(server.url, "ben-lab", system="S", learned_tools=True)
     assert (await collect(tuned, tools=TOOLS))[1][0].name == "tri"
-    assert server.asked[-1]["messages"][0]["content"] == "S"
+    assert server.asked[-1]["messages"][0]["content"] == f"S\n\n{tools_text(TOOLS)}"
     await engine.aclose()
     await tuned.aclose()
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.bases import Base
 from pipeline.bases.template import render
-from pipeline.chat.tool_text import as_turns, call_text, result_text, tools_text, with_system_text
-from simulator import run_now
+from pipeline.chat.tool_text import as_turns, call_text, tools_text, with_system_text
 
 CALL = {"id": "1", "function": {"name": "tri", "arguments": {"seed": 3, "bias": 0.7}}}
 
@@ -82,9 +81,3 @@ def test_the_tools_that_can_run_end_the_system_prompt() -> None:
     chat: list[Any] = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "x"}]
     assert with_system_text(chat, tools_text(tools))[0]["content"] == "Be kind.\n\nTools: tri, echo"
     assert with_system_text(chat[1:], "t")[0] == {"role": "system", "content": "t"}
-
-
-def test_a_result_leaves_out_what_would_fill_the_context() -> None:
-    result = run_now("tri", phase_type="spt_cluster", system_size=8, depth=2) | {"long": list(range(100))}
-    read = json.loads(result_text(result))
-    assert read["experiment"] == "tri" and "long" not in read and "params" not in read

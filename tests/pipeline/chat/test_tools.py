@@ -38,6 +38,9 @@ def read(pieces: list[str]) -> tuple[str, list[ToolCall]]:
         (f"{CALL}\nDone.", "Done."),
         ('<tool_call>\n{"name": "tri", "arguments": {"seed": 3, "bias": 0.7}}\n</tool_call>', ""),
         ('TOOL: {"name": "tri", "args": {"seed": 3, "bias": 0.7}}', ""),
+        (f"I will run {CALL}", "I will run "),
+        (f"I will run {CALL} for you.", "I will run for you."),
+        ('TOOL: {"name": "tri", "arguments": "{\\"seed\\": 3, \\"bias\\": 0.7}"}', ""),
         ('TOOL: {"name": "tri", "parameters": {"seed": 3, "bias": 0.7}}', ""),
     ],
 )
@@ -53,9 +56,6 @@ def test_a_call_is_found(text: str, left: str, size: int) -> None:
     [
         "The TOOL: is named",
         "TOOL: none",
-        'TOOL: {"name": 3, "arguments": {}}',
-        'TOOL: {"name": "tri", "arguments": [1]}',
-        'TOOL: {"name": "tri", "arguments": {"seed"',
         "TOO",
         "<tool_call>nothing</tool_call>",
         "a\n\n  TOOL:\n",
@@ -71,7 +71,7 @@ def test_what_is_no_call_stays_text(text: str) -> None:
 @given(st.text(alphabet=st.sampled_from('TOL:{}"na \n<>'), max_size=40), st.integers(1, 5))
 def test_no_text_is_lost(text: str, size: int) -> None:
     said, calls = read([text[i : i + size] for i in range(0, len(text), size)])
-    assert calls == [] and said.strip() == text.strip()
+    assert len(calls) <= 1 and (said + "".join(call.name for call in calls)).split() == text.split()
 
 
 def test_text_is_passed_on_at_once() -> None:
@@ -90,3 +90,30 @@ def test_a_written_call_is_read_back() -> None:
 
 def test_tools_are_described_to_a_model_that_has_not_learned_them() -> None:
     assert "tri(seed)" in describe(TOOLS) and '"arguments"' in describe(TOOLS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'TOOL: {"name": 3, "arguments": {}}',
+        'TOOL: {"name": "tri", "arguments": [1]}',
+        'TOOL: {"name": "tri", "arguments": "none"}',
+        'TOOL: {"name": "tri", "arguments": {"seed"',
+        "TOOL: {",
+    ],
+)
+def test_a_broken_call_goes_back_to_the_model_and_not_to_the_person(text: str) -> None:
+    for size in (1, 1000):
+        said, calls = read([text[i : i + size] for i in range(0, len(text), size)])
+        assert (said, [call.arguments for call in calls]) == ("", [{}])
+        assert calls[0].name == text[:60]
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_without_tools_a_call_becomes_the_command(size: int) -> None:
+    reader, text = ToolReader(offered=False), f'Sure. {CALL}\nTOOL: {{"name": "rm", "arguments": {{}}}}'
+    events = [event for i in range(0, len(text), size) for event in reader.feed(text[i : i + size])] + [*reader.end()]
+    said = "".join(event.text for event in events if isinstance(event, Delta))
+    assert len(said) == sum(len(event.text) for event in events if isinstance(event, Delta))
+    assert "benlab experiment tri seed=3 bias=0.7" in said
+    assert "TOOL" not in said and "rm" not in said
