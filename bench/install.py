@@ -35,7 +35,7 @@ def make_adapter(folder: Path, base: Path, rank: int = 16) -> Path:
     """A seeded adapter on every two-dimensional weight of the base's layers."""
     from safetensors.numpy import save_file
 
-    from pipeline.export.gguf_file import read_head
+    from pipeline.gguf_head import read_head
 
     names = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
              "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",

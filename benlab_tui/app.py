@@ -165,4 +165,8 @@ if __name__ == "__main__":
     from pipeline.lab import Lab as _Lab
 
     os.umask(0o077)
+    if len(sys.argv) > 2:
+        from benlab_tui.parent import end_with
+
+        end_with(int(sys.argv[2]))
     sys.exit(run_console(_Lab.at(Path(sys.argv[1]))))

@@ -75,9 +75,7 @@ def _field_errors(model: type[BaseModel], errors: list[dict[str, Any]]) -> list[
     """A row for each bad field; all fields that the model does not have share one row and one sentence."""
     unknown = [one for one in errors if one["type"] == "extra_forbidden"]
     rows = [_field_error(model, one) for one in errors if one["type"] != "extra_forbidden"]
-    if personal := [one for one in unknown if one["loc"][-1] in _PERSONAL]:
-        rows.append(_field_error(model, personal[0]))
-    elif unknown:
+    if unknown:
         names = [one["loc"][-1] for one in unknown]
         said = describe_unknown(model, names)
         if personal := [str(name) for name in names if name in _PERSONAL]:

@@ -11,8 +11,9 @@ from typing import Any
 from pipeline.bases.base import Base
 from pipeline.bases.catalogue import find_entry
 from pipeline.bases.template import CHATML
-from pipeline.errors import BaseError
+from pipeline.errors import BaseError, ExportError
 from pipeline.files import sha256_of
+from pipeline.gguf_head import read_head
 
 
 def describe_gguf(
@@ -79,8 +80,11 @@ def _gguf_fields(path: Path) -> Callable[[str], Any]:
     from gguf import GGUFReader
 
     try:
+        read_head(path)
         reader = GGUFReader(path)
-    except (ValueError, OSError, IndexError, OverflowError) as error:
+    except ExportError as error:
+        raise BaseError(str(error)) from error
+    except (ValueError, OSError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
         raise BaseError(f"{path} is not a readable GGUF file ({error}): fetch it again or choose another") from error
 
     def field(key: str) -> Any:

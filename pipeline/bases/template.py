@@ -2,7 +2,8 @@
 
 The environment equals the one of transformers' `apply_chat_template` (trimmed blocks, loop controls,
 its `tojson`, `raise_exception`, `strftime_now`), without loading transformers. A template is a
-stranger's code: it runs in jinja2's immutable sandbox.
+stranger's code: it runs in jinja2's immutable sandbox, and in a child with limits on time and memory unless it is
+one of the lab's own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from pipeline.bases.template_child import CHILD, Refused
 from pipeline.errors import BaseError
 
 if TYPE_CHECKING:
@@ -26,6 +28,15 @@ CHATML = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 """What llama.cpp assumes, too, where a file has no template."""
+
+
+_KNOWN = frozenset(
+    (
+        "17762d2e5131cb2a950db7dd5700c50095547773d3302b52baebe9ae32257a55",  # CHATML above
+        "872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788",  # SmolLM2-135M-Instruct, the default base
+    )
+)
+"""sha256 of the templates that the lab has read: they loop over the messages once and end."""
 
 
 def chat_template(base: Base) -> str:
@@ -45,8 +56,6 @@ def render(
     A template that knows no system role (Gemma's, early Mistral's) gets the system prompt in front of the question,
     but with `as_given`.
     """
-    import jinja2
-
     values = {
         "tools": list(tools) if tools else None,
         "documents": None,
@@ -56,12 +65,12 @@ def render(
     }
     whole = [dict(message) for message in messages]
     try:
-        return _compiled(base.chat_template).render(messages=whole, **values)
-    except jinja2.TemplateError as error:
+        return _render(base.chat_template, {**values, "messages": whole})
+    except Refused as error:
         # Where this is refused, too, the first refusal says what is wrong with the messages as they were given.
-        with suppress(jinja2.TemplateError):
+        with suppress(Refused):
             if not as_given and (joined := _system_in_question(whole)) is not None:
-                return _compiled(base.chat_template).render(messages=joined, **values)
+                return _render(base.chat_template, {**values, "messages": joined})
         raise BaseError(
             f"the chat template of {base.name} refuses these messages ({error}): change their roles"
         ) from error
@@ -75,8 +84,28 @@ def _system_in_question(messages: list[dict[str, Any]]) -> list[dict[str, Any]] 
     return [{**question, "content": f"{system['content']}\n\n{question['content']}"}, *messages[2:]]
 
 
+def _render(template: str, values: dict[str, Any]) -> str:
+    """The template's text, made here if the lab knows the template, else in the child. Raises Refused."""
+    if not _is_known(template):
+        return CHILD.render(template, values)
+    import jinja2
+
+    try:
+        return compiled(template).render(**values)
+    except jinja2.TemplateError as error:
+        raise Refused(str(error)) from error
+
+
 @lru_cache(maxsize=16)
-def _compiled(source: str) -> jinja2.Template:
+def _is_known(template: str) -> bool:
+    import hashlib
+
+    return hashlib.sha256(template.encode("utf-8", "replace")).hexdigest() in _KNOWN
+
+
+@lru_cache(maxsize=16)
+def compiled(source: str) -> jinja2.Template:
+    """The template, ready to render."""
     import jinja2
     import jinja2.ext
     from jinja2.sandbox import ImmutableSandboxedEnvironment

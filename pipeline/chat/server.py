@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.chat.http import error_text, tls_for
 from pipeline.chat.process import EngineProcess
-from pipeline.errors import ChatError
+from pipeline.errors import ChatError, ExportError
+from pipeline.gguf_head import read_head
 
 if TYPE_CHECKING:
     import httpx
@@ -80,6 +81,10 @@ class EmbeddedServer:
         for file in (self.base, *self.adapters):
             if not file.is_file():
                 raise ChatError(f"{file} is not there: pull the base or install the model again")
+            try:
+                read_head(file)
+            except ExportError as error:
+                raise ChatError(str(error)) from error
         self.close()
         self._process = EngineProcess(self._settings(), self.log)
         try:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ExportError
-from pipeline.export.gguf_file import GgufHead, read_head
 from pipeline.export.merged import rewrite
 from pipeline.export.peft_adapter import Pair
 from pipeline.export.placement import EMBEDDING, expected_shape
+from pipeline.gguf_head import GgufHead, read_head
 from simulator.events import Event
 
 if TYPE_CHECKING:

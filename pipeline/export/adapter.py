@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ExportError
-from pipeline.export.gguf_file import GgufHead, read_head
 from pipeline.export.peft_adapter import Pair, PeftAdapter, read_adapter
 from pipeline.export.placement import EMBEDDING, contiguous, place
 from pipeline.files import remove_leftovers, replacing, require_space
+from pipeline.gguf_head import GgufHead, read_head
 
 
 def convert_adapter(adapter_dir: Path, base_gguf: Path, out: Path, *, base_sha256: str | None = None) -> dict[str, Any]:

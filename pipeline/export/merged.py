@@ -15,10 +15,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.errors import ExportError
 from pipeline.export.adapter import check_base
-from pipeline.export.gguf_file import GgufHead, TensorInfo, bytes_of, read_head
 from pipeline.export.peft_adapter import Pair, read_adapter
 from pipeline.export.placement import EMBEDDING, HEAD, place
 from pipeline.files import remove_leftovers, replacing, require_space
+from pipeline.gguf_head import GgufHead, TensorInfo, bytes_of, read_head
 from simulator.events import Event, Progress
 
 if TYPE_CHECKING:

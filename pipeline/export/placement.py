@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ExportError
-from pipeline.export.gguf_file import GgufHead
 from pipeline.export.peft_adapter import Pair
+from pipeline.gguf_head import GgufHead
 
 if TYPE_CHECKING:
     import numpy as np

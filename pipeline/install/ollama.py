@@ -89,7 +89,7 @@ def supported(server: OllamaServer) -> str:
 
 
 def _plan(job: Job, version: Version, server: OllamaServer, running: str) -> Generator[Event, None, Plan]:
-    from pipeline.export.gguf_file import read_head
+    from pipeline.gguf_head import read_head
 
     tag = yield from _base_tag(job, server)
     if takes_adapters(running, read_head(job.base.path).architecture):

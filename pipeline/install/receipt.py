@@ -241,7 +241,7 @@ def precision_of(path: Path) -> str:
 
     from gguf import GGMLQuantizationType
 
-    from pipeline.export.gguf_file import read_head
+    from pipeline.gguf_head import read_head
 
     kinds: Counter[int] = Counter()
     for tensor in read_head(path).tensors.values():

@@ -14,8 +14,8 @@ from typing import Any
 
 from pipeline.bases.base import Base, base_folder
 from pipeline.errors import BaseError, ExportError
-from pipeline.export.gguf_file import read_head
 from pipeline.files import replacing_folder
+from pipeline.gguf_head import read_head
 from pipeline.lab import Lab
 
 TOKENS = "tokenizer.ggml.tokens"

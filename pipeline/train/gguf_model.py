@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.bases.base import Base
 from pipeline.errors import BadInput, BaseError, ExportError
-from pipeline.export.gguf_file import GgufHead, TensorInfo, read_head
+from pipeline.gguf_head import GgufHead, TensorInfo, read_head
 from pipeline.lab import Lab
 from pipeline.train.gguf_config import prepared, short
 

@@ -260,7 +260,7 @@ def test_a_cut_base_is_named(size: int, tiny_base: Any, tiny_adapter: Any, tmp_p
 def test_the_head_reads_as_the_gguf_package_reads_it(base_gguf: Path) -> None:
     from gguf import GGUFReader
 
-    from pipeline.export.gguf_file import read_head
+    from pipeline.gguf_head import read_head
 
     ours, theirs = read_head(base_gguf), GGUFReader(base_gguf)
     assert {t.name: (t.shape, t.kind, t.offset, t.size) for t in ours.tensors.values()} == {

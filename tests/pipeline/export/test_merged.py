@@ -12,8 +12,8 @@ import pytest
 
 from pipeline.errors import ExportError, LabError
 from pipeline.export.adapter import convert_adapter
-from pipeline.export.gguf_file import read_head
 from pipeline.export.merged import merge
+from pipeline.gguf_head import read_head
 from simulator.events import Progress
 
 

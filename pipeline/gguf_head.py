@@ -2,6 +2,8 @@
 
 The gguf package's reader builds an object for every token of the vocabulary, which takes seconds; an export that
 has less than one needs the settings and the tensor list alone, so arrays are stepped over here.
+
+A file may come from anybody: counts, lengths and types are bounded here before any library parses it.
 """
 
 from __future__ import annotations
@@ -16,6 +18,16 @@ from pipeline.errors import ExportError
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
+MOST_SETTINGS = 10_000
+MOST_TENSORS = 100_000
+MOST_TEXTS = 1_200_000
+"""Texts in all arrays: the largest vocabularies have some 260,000 tokens and 520,000 merges."""
+MOST_NUMBERS = 4_000_000
+LONGEST_KEY = 65_535
+LONGEST_NAME = 512
+LONGEST_TEXT = 16 << 20
+LARGEST_TENSOR = 1 << 44
+"""Bytes."""
 _MAGIC = b"GGUF"
 
 
@@ -61,13 +73,14 @@ def read_head(path: Path) -> GgufHead:
             return _Reader(path, view).head()
     except OSError as error:
         raise ExportError(f"{path} cannot be read ({error.strerror or error}): pull the base again") from error
-    except (struct.error, ValueError, IndexError, KeyError, OverflowError) as error:
+    except (struct.error, ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
         raise ExportError(f"{path} is no whole GGUF file ({error}): pull the base again") from error
 
 
 class _Reader:
     def __init__(self, path: Path, view: mmap.mmap) -> None:
         self._path, self._view, self._at = path, view, 0
+        self._texts = 0
 
     def head(self) -> GgufHead:
         if self._view[:4] != _MAGIC:
@@ -77,12 +90,18 @@ class _Reader:
         if version not in (2, 3):
             raise ValueError(f"it has version {version}, and 2 and 3 are known")
         tensor_count, settings_count = self._take("Q"), self._take("Q")
+        _at_most("settings", settings_count, MOST_SETTINGS)
+        _at_most("tensors", tensor_count, MOST_TENSORS)
         settings: dict[str, Any] = {}
         for _ in range(settings_count):
-            key = self._text()
+            key = self._text(LONGEST_KEY)
+            if key in settings:
+                raise ValueError(f"it has the setting {key[:60]!r} twice")
             settings[key] = self._value(self._take("I"))
         end = self._at
-        alignment = int(settings.get("general.alignment") or 32)
+        alignment = settings.get("general.alignment", 32)
+        if not isinstance(alignment, int) or not 1 <= alignment <= 65_536 or alignment & (alignment - 1):
+            raise ValueError(f"its alignment is {str(alignment)[:40]}, and a power of 2 up to 65536 is needed")
         raw = [self._tensor() for _ in range(tensor_count)]
         start = self._at + (-self._at) % alignment
         return GgufHead(self._path, version, settings, settings_count, end, self._sized(raw, start), alignment)
@@ -91,13 +110,16 @@ class _Reader:
         tensors = {}
         for name, shape, kind, offset in raw:
             size = bytes_of(shape, kind)
+            _at_most(f"bytes of {name[:60]}", size, LARGEST_TENSOR)
+            if name in tensors:
+                raise ValueError(f"it has the tensor {name[:60]!r} twice")
             if start + offset + size > len(self._view):
                 raise ValueError(f"the bytes of {name} end after the file does")
             tensors[name] = TensorInfo(name, shape, kind, start + offset, size)
         return tensors
 
     def _tensor(self) -> tuple[str, tuple[int, ...], int, int]:
-        name = self._text()
+        name = self._text(LONGEST_NAME)
         dimensions = self._take("I")
         if dimensions > 4:
             raise ValueError(f"{name} has {dimensions} dimensions")
@@ -113,21 +135,27 @@ class _Reader:
             raise ValueError(f"a setting has the unknown type {kind}")
         inner, count = self._take("I"), self._take("Q")
         if inner in _SCALARS:
+            _at_most("numbers of a list", count, MOST_NUMBERS)
             self._at += count * struct.calcsize(_SCALARS[inner])
         elif inner == _STRING:
             self._skip_texts(count)
         else:
             raise ValueError(f"an array holds the unknown type {inner}")
+        if self._at > len(self._view):
+            raise ValueError("an array ends after the file does")
         return None
 
     def _skip_texts(self, count: int) -> None:
+        self._texts += count
+        _at_most("texts of all lists", self._texts, MOST_TEXTS)
         unpack, view, at = struct.Struct("<Q").unpack_from, self._view, self._at
         for _ in range(count):
             at += 8 + unpack(view, at)[0]
         self._at = at
 
-    def _text(self) -> str:
+    def _text(self, longest: int = LONGEST_TEXT) -> str:
         size = self._take("Q")
+        _at_most("bytes of a text", size, longest)
         if size > len(self._view) - self._at:
             raise ValueError("a text ends after the file does")
         text = self._view[self._at : self._at + size].decode("utf-8", errors="replace")
@@ -138,6 +166,11 @@ class _Reader:
         value = struct.unpack_from(f"<{form}", self._view, self._at)[0]
         self._at += struct.calcsize(form)
         return value
+
+
+def _at_most(what: str, count: int, most: int) -> None:
+    if count > most:
+        raise ValueError(f"the {what} are {count}, above the most, {most}")
 
 
 def bytes_of(shape: tuple[int, ...], kind: int) -> int:
