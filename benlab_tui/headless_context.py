@@ -37,6 +37,7 @@ class HeadlessContext:
         self.yes = yes
         self.interactive = sys.stdin.isatty() and not as_json
         self.wrote = False
+        self._line_open = False
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
         self._stage = ""
@@ -56,9 +57,10 @@ class HeadlessContext:
     async def write(self, text: str) -> None:
         """Streams an answer to stdout; in JSON it stands in the result alone."""
         if not self.as_json:
-            self.close()
+            self._close_bars()
             out(text)
             self.wrote = True
+            self._line_open = not text.endswith("\n") if text else self._line_open
 
     async def confirm(self, question: str, default: bool = False) -> bool:
         """Asks on the terminal; without one, the default. Raises Declined where --yes would be needed."""
@@ -92,7 +94,13 @@ class HeadlessContext:
         raise Cancelled(f"{kind} was cancelled")
 
     def close(self) -> None:
-        """Takes the bars off the screen."""
+        """Take the bars off the screen and end the answer's last line, so that an error starts on its own."""
+        if self._line_open:
+            out("\n")
+            self._line_open = False
+        self._close_bars()
+
+    def _close_bars(self) -> None:
         if self._bars is not None:
             self._bars.stop()
             self._bars, self._tasks = None, {}

@@ -11,7 +11,8 @@ def describe(version: dict[str, Any]) -> str:
     """A few lines on an installed version and its receipt."""
     state = "in use" if version.get("current", True) else "kept, not in use"
     lines = [f"{version.get('version')} on {version.get('base')}, {version.get('target')}: {state}"]
-    receipt = version.get("receipt") or {}
+    # After an install into Ollama the receipt that counts is Ollama's own.
+    receipt = (version.get("ollama") or {}).get("receipt") or version.get("receipt") or {}
     if receipt:
         lines += receipt_lines(receipt)
     if version.get("warning"):

@@ -58,6 +58,10 @@ class InstallError(PipelineError):
     """A model that cannot be installed, or a receipt that failed."""
 
 
+class ModelGoneError(InstallError):
+    """A server does not have the model that it was asked about."""
+
+
 class ChatError(PipelineError):
     """An engine or server that does not answer as it should."""
 

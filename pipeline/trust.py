@@ -128,7 +128,8 @@ def remote_hosts(registry: Any) -> list[str]:
     """The addresses in a registry that are not this machine's."""
     from pipeline.chat.http import address, is_loopback
 
-    urls = {address(host) for version in registry.versions() for host in version.hosts()}
+    named = [host for version in registry.versions() for host in version.hosts()]
+    urls = {address(host) for host in (*named, *(wanted.host for wanted in registry.pending()))}
     return sorted(url for url in urls if not is_loopback(url))
 
 

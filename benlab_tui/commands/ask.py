@@ -54,10 +54,9 @@ async def ask(context: Context, params: AskParams) -> Value:
                     done = event
     finally:
         await engine.aclose()
-    await context.write("\n")
     return {"question": params.question, "answer": "".join(parts), "engine": engine.label, **_timings(done)}
 
 
 def _timings(done: object) -> Value:
-    names = ("reason", "prompt_tokens", "completion_tokens", "tokens_per_second", "first_token_seconds")
+    names = ("reason", "prompt_tokens", "completion_tokens", "tokens_per_second", "first_token_seconds", "seed")
     return {name: getattr(done, name) for name in names} if done is not None else {}

@@ -19,7 +19,8 @@ class UseParams(BaseModel):
 @command("use", "make that version of ben-lab answer", params=UseParams, positional=("version",), group="Model")
 async def use(context: Context, params: UseParams) -> Value:
     """Raises pipeline.errors.InstallError; the former version then still answers."""
-    from pipeline.install.versions import use
+    from pipeline.install.versions import lagging, use
 
     chosen = await asyncio.to_thread(use, context.lab, params.version)
-    return {"version": chosen.version, "summary": f"{chosen.version} answers now"}
+    notes = lagging(context.lab)
+    return {"version": chosen.version, "notes": notes, "summary": "\n".join([f"{chosen.version} answers now", *notes])}

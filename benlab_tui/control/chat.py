@@ -235,5 +235,5 @@ def _told(done: Done | None) -> dict[str, Any]:
     """What the engine said of the answer, for the line under it."""
     if done is None:
         return {}
-    names = ("reason", "prompt_tokens", "completion_tokens", "tokens_per_second", "first_token_seconds")
+    names = ("reason", "prompt_tokens", "completion_tokens", "tokens_per_second", "first_token_seconds", "seed")
     return {name: getattr(done, name) for name in (*names, "context_length", "dropped_messages")}

@@ -26,8 +26,9 @@ async def open_side_by_side(lab: Lab, models: Sequence[str]) -> list[EmbeddedEng
 
 def _open(lab: Lab, models: Sequence[str]) -> list[EmbeddedEngine]:
     from pipeline.bases import locate
+    from pipeline.chat.decoding import decoding
     from pipeline.chat.embedded import EmbeddedEngine
-    from pipeline.chat.open import base_name, defaults_of
+    from pipeline.chat.open import base_name
     from pipeline.chat.server import EmbeddedServer
     from pipeline.errors import PipelineError
     from pipeline.modelfile import load
@@ -51,7 +52,7 @@ def _open(lab: Lab, models: Sequence[str]) -> list[EmbeddedEngine]:
             server,
             model,
             adapter=files.index(adapters[model]) if model in adapters else False,
-            defaults=defaults_of(modelfile),
+            defaults=decoding(modelfile, base),
             system=modelfile.system,
             owns_server=number == 0,
         )

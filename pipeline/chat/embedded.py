@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pipeline.chat.call_grammar import call_grammar
+from pipeline.chat.decoding import DEFAULTS, wire, with_seed
 from pipeline.chat.events import ChatEvent, ChatOptions, Done, Message, ToolCall
 from pipeline.chat.http import READ_SECONDS, broken, error_text, sse, tls_for
 from pipeline.chat.server import EmbeddedServer
@@ -20,7 +22,6 @@ from pipeline.chat.tool_text import CALL, as_turns, tools_text, with_system_text
 from pipeline.chat.tools import ToolReader, describe
 from pipeline.errors import ChatError
 
-_DEFAULT_MAX_TOKENS = 1024
 _LEAST_ANSWER = 64
 _WORD_TRIGGER = 1
 """llama.cpp's number of a trigger that is a word."""
@@ -50,7 +51,7 @@ class EmbeddedEngine:
         self.server = server
         self.model = model
         self.adapter = adapter
-        self.defaults = defaults or ChatOptions()
+        self.defaults = defaults or DEFAULTS
         self.system = system
         self.label = f"embedded llama.cpp · {model}"
         self.learned_tools = learned_tools
@@ -73,7 +74,7 @@ class EmbeddedEngine:
         import httpx
 
         started = time.perf_counter()
-        chosen = (options or ChatOptions()).over(self.defaults)
+        chosen = with_seed((options or ChatOptions()).over(self.defaults).over(DEFAULTS))
         try:
             client = await self._connect()
             tokens, dropped = await self._fit(client, self._with_system(messages), tools)
@@ -83,7 +84,7 @@ class EmbeddedEngine:
                     text = error_text((await response.aread()).decode(errors="replace"))
                     raise ChatError(f"the embedded engine refused this message: {text}")
                 async for event in self._read(response, started, dropped, ToolReader(offered=bool(tools))):
-                    yield event
+                    yield replace(event, seed=chosen.seed) if isinstance(event, Done) else event
         except httpx.HTTPError as error:
             raise self._failure(error) from error
 
@@ -157,12 +158,10 @@ class EmbeddedEngine:
             "stream": True,
             "cache_prompt": True,
             "lora": self.server.lora(self.adapter, scale),
-            "n_predict": min(room, options.max_tokens or _DEFAULT_MAX_TOKENS),
+            "n_predict": min(room, options.max_tokens or room),
             "stop": list(options.stop),
+            **wire(options),
         }
-        for name in ("temperature", "top_p", "top_k", "seed"):
-            if (value := getattr(options, name)) is not None:
-                body[name] = value
         if tools:
             # An answer in words stays free; from the mark of a call on it keeps to the tools' schemas.
             triggers = [{"type": _WORD_TRIGGER, "value": CALL}]

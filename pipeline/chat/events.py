@@ -25,11 +25,17 @@ class Message(_Named, total=False):
 
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
-    """How to decode. None leaves the model's own setting (the Modelfile's PARAMETER lines) as it is."""
+    """How to decode. None leaves the setting of `decoding.decoding` as it is."""
 
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
+    min_p: float | None = None
+    typical_p: float | None = None
+    repeat_penalty: float | None = None
+    repeat_last_n: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
     seed: int | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
@@ -67,7 +73,8 @@ class ToolCall:
 class Done:
     """The end of an answer: reason (stop, length, tool_calls, …), counts in tokens, times in seconds.
 
-    `dropped_messages` is how many of the oldest turns had to be left out so that the prompt fitted.
+    `dropped_messages` is how many of the oldest turns had to be left out so that the prompt fitted. `seed` makes the
+    same engine write the same answer again.
     """
 
     reason: str
@@ -77,6 +84,7 @@ class Done:
     first_token_seconds: float = 0.0
     context_length: int = 0
     dropped_messages: int = 0
+    seed: int | None = None
 
 
 _LARGEST_COUNT = 2**53

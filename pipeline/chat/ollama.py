@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
+from pipeline.chat.decoding import DEFAULTS, wire, with_seed
 from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall, count
 from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, keep_key_private, tls_for
 from pipeline.chat.tool_text import as_turns, tools_text, with_system_text
@@ -40,7 +42,7 @@ class OllamaEngine:
         self.label = f"ollama {version}{where} · {model}".replace("ollama  ", "ollama ")
         self.context_length = 0
         self.system = system
-        self.defaults = defaults or ChatOptions()
+        self.defaults = defaults or DEFAULTS
         self._learned_tools = learned_tools
         self._native_tools = not learned_tools
         self._client: Any = None
@@ -54,7 +56,7 @@ class OllamaEngine:
         options: ChatOptions | None = None,
     ) -> AsyncGenerator[ChatEvent, None]:
         """Streams the answer; closing the iterator stops the generation. Raises ChatError."""
-        chosen = (options or ChatOptions()).over(self.defaults)
+        chosen = with_seed((options or ChatOptions()).over(self.defaults).over(DEFAULTS))
         asked = self._with_system(messages)
         if tools and self._native_tools:
             try:
@@ -92,7 +94,7 @@ class OllamaEngine:
         answer = _Answer(reader)
         try:
             parts = await self._connect().chat(
-                self.model, messages, tools=tools, stream=True, options=_ollama_options(options), format=options.format
+                self.model, messages, tools=tools, stream=True, options=ollama_options(options), format=options.format
             )
             async with aclosing(parts):
                 async for part in parts:
@@ -108,7 +110,7 @@ class OllamaEngine:
             ) from error
         for event in answer.end():
             yield event
-        yield answer.done(await self._context())
+        yield replace(answer.done(await self._context()), seed=options.seed)
 
     def _refusal(self, error: Any) -> ChatError:
         """An answer with a status or an error line, as what the person can do about it."""
@@ -207,10 +209,10 @@ class _Answer:
         )
 
 
-def _ollama_options(options: ChatOptions) -> dict[str, Any]:
-    values = {name: getattr(options, name) for name in ("temperature", "top_p", "top_k", "seed")}
-    values |= {"num_predict": options.max_tokens, "stop": list(options.stop) or None}
-    return {name: value for name, value in values.items() if value is not None}
+def ollama_options(options: ChatOptions) -> dict[str, Any]:
+    """Return the options of a request, with nothing left to the server's defaults."""
+    stop = {"stop": list(options.stop)} if options.stop else {}
+    return {**wire(options), "num_predict": options.max_tokens, **stop}
 
 
 def _as_httpx(error: Exception) -> Exception:

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipeline.chat.decoding import context, decoding
 from pipeline.chat.events import ChatEvent, ChatOptions, Message
 from pipeline.errors import ChatError
 
@@ -83,18 +84,6 @@ def contact_url(lab: Lab, host: str | None = None) -> str:
     return address(os.environ.get("OLLAMA_HOST") or DEFAULT_HOST)
 
 
-def defaults_of(modelfile: Modelfile) -> ChatOptions:
-    """The Modelfile's PARAMETER lines as decoding options."""
-    names = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "seed": "seed"}
-    values: dict[str, Any] = {
-        ours: modelfile.parameters[theirs] for theirs, ours in names.items() if theirs in modelfile.parameters
-    }
-    stop = modelfile.parameters.get("stop")
-    if isinstance(modelfile.parameters.get("num_predict"), int):
-        values["max_tokens"] = modelfile.parameters["num_predict"]
-    return ChatOptions(**values, stop=tuple(stop) if isinstance(stop, list) else ())
-
-
 def configured(lab: Lab, table: str, key: str) -> str | None:
     """A text in benlab.toml, or None where it is missing, empty or no text."""
     section = lab.config().get(table)
@@ -121,14 +110,24 @@ async def _ollama(url: str, model: str, modelfile: Modelfile, lab: Lab) -> Ollam
             names = {str(entry.get("model") or entry.get("name")) for entry in listed}
             if not names & {wanted, f"{wanted}:latest"}:
                 return None
+            await asyncio.to_thread(_catch_up, lab, model, url)
             version = str((await small_json(client, f"{url}/api/version"))["version"])[:40]
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, KeyError, TypeError, AttributeError):
         return None
     version_here = None if model == "base" else _registry(lab, model).find(model)
     learned = version_here is not None and bool(version_here.tools)
     return OllamaEngine(
-        url, wanted, version=version, defaults=defaults_of(modelfile), system=modelfile.system, learned_tools=learned
+        url, wanted, version=version, defaults=decoding(modelfile), system=modelfile.system, learned_tools=learned
     )
+
+
+def _catch_up(lab: Lab, model: str, url: str) -> None:
+    """Tell the server that answers what it missed while it was down."""
+    from pipeline.install.versions import catch_up
+
+    registry = _registry(lab, model)
+    if any(wanted.host == url for wanted in registry.pending()):
+        catch_up(lab, registry.name, url)
 
 
 def _ollama_name(lab: Lab, model: str, url: str) -> str | None:
@@ -136,10 +135,16 @@ def _ollama_name(lab: Lab, model: str, url: str) -> str | None:
 
     A version that was installed there is asked for by its own tag, which no later install moves.
     """
-    if model != "base":
-        version = _registry(lab, model).find(model)
-        return version.version if version is not None and version.ollama.get("host") == url else model
-    return _base_tag(lab)
+    if model == "base":
+        return _base_tag(lab)
+    registry = _registry(lab, model)
+    version = registry.find(model)
+    if version is None:
+        return model
+    if version.on(url):
+        return version.version
+    # There the bare name still stands for another version of this lab.
+    return None if any(other.on(url) for other in registry.versions()) else model
 
 
 def _base_tag(lab: Lab) -> str | None:
@@ -186,7 +191,7 @@ def _embedded(lab: Lab, model: str, modelfile: Modelfile) -> EmbeddedEngine:
         )
     adapters = [registry.adapter_path(version)] if version else []
     server = EmbeddedServer(
-        base, adapters, context=_context(modelfile, base.context_length), log=lab.models / "embedded.log"
+        base, adapters, context=context(modelfile, base.context_length), log=lab.models / "embedded.log"
     )
     server.open()
     name = "base " + base.name if model == "base" else model
@@ -194,7 +199,7 @@ def _embedded(lab: Lab, model: str, modelfile: Modelfile) -> EmbeddedEngine:
         server,
         name,
         adapter=model != "base",
-        defaults=defaults_of(modelfile),
+        defaults=decoding(modelfile, base),
         system=modelfile.system,
         learned_tools=model != "base" and version is not None and bool(version.tools),
     )
@@ -206,11 +211,6 @@ def _registry(lab: Lab, model: str) -> Registry:
 
     other = Registry(lab, model.partition(":")[0]) if model != "base" and "/" not in model else Registry(lab)
     return other if other.versions() else Registry(lab)
-
-
-def _context(modelfile: Modelfile, most: int) -> int:
-    asked = modelfile.parameters.get("num_ctx")
-    return min(most, asked if isinstance(asked, int) and asked > 0 else 4096)
 
 
 def _not_here(lab: Lab, model: str, registry: Any) -> str:
@@ -236,4 +236,4 @@ def _openai(lab: Lab, model: str, modelfile: Modelfile) -> ChatEngine:
             f"{lab.config_path} names the server {shown(address(url, 80))}, to which you have said no: "
             "`benlab trust` changes the answer"
         )
-    return OpenAIEngine(url, model, key=key, defaults=defaults_of(modelfile), system=modelfile.system)
+    return OpenAIEngine(url, model, key=key, defaults=decoding(modelfile), system=modelfile.system)

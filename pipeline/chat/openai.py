@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pipeline.chat.decoding import DEFAULTS, SAMPLING, wire, with_seed
 from pipeline.chat.events import ChatEvent, ChatOptions, Done, Message, ToolCall, count
 from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, sse, tls_for
 from pipeline.chat.tools import ToolReader
 from pipeline.errors import ChatError
+
+_BEYOND_OPENAI = set(SAMPLING) - {"temperature", "top_p", "presence_penalty", "frequency_penalty"}
+"""What OpenAI's own API refuses and most compatible servers take."""
 
 
 @dataclass
@@ -70,8 +75,9 @@ class OpenAIEngine:
         self.is_remote = not is_loopback(self.url)
         self.label = f"{httpx.URL(self.url).copy_with(userinfo=b'').netloc.decode()} · {model}"
         self.context_length = 0
+        self._knows_all = True
         self.system = system
-        self.defaults = defaults or ChatOptions()
+        self.defaults = defaults or DEFAULTS
         if key and self.is_remote and not self.url.startswith("https:"):
             raise ChatError(
                 f"{self.label} would get the key unencrypted: write its address with https://, or unset the key's "
@@ -93,14 +99,11 @@ class OpenAIEngine:
         """Streams the answer; closing the iterator stops the generation. Raises ChatError."""
         import httpx
 
-        body = self._body(messages, tools, (options or ChatOptions()).over(self.defaults))
+        chosen = with_seed((options or ChatOptions()).over(self.defaults).over(DEFAULTS))
         answer, reader = _Answer(), ToolReader(offered=bool(tools))
         try:
-            async with self._client.stream("POST", f"{self.url}/chat/completions", json=body) as response:
-                if response.status_code != 200:
-                    text = error_text((await response.aread()).decode(errors="replace"))
-                    raise ChatError(f"{self.label} refused this message ({response.status_code}): {text}")
-                async for part in sse(response):
+            async with aclosing(self._parts(self._body(messages, tools, chosen))) as parts:
+                async for part in parts:
                     for event in reader.feed(answer.take(part)):
                         yield event
         except httpx.HTTPError as error:
@@ -113,11 +116,26 @@ class OpenAIEngine:
             yield event
         for call in answer.tool_calls():
             yield call
-        yield answer.done()
+        yield replace(answer.done(), seed=chosen.seed)
 
     async def aclose(self) -> None:
         """Closes the connection."""
         await self._client.aclose()
+
+    async def _parts(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """The answer's chunks. A server that refuses options beyond OpenAI's is asked again without them."""
+        for whole in dict.fromkeys((self._knows_all, False)):
+            sent = body if whole else {name: value for name, value in body.items() if name not in _BEYOND_OPENAI}
+            async with self._client.stream("POST", f"{self.url}/chat/completions", json=sent) as response:
+                if response.status_code == 200:
+                    async for part in sse(response):
+                        yield part
+                    return
+                text = error_text((await response.aread()).decode(errors="replace"))
+                refused = any(name in text for name in _BEYOND_OPENAI)
+                if not (whole and refused and response.status_code in (400, 422)):
+                    raise ChatError(f"{self.label} refused this message ({response.status_code}): {text}")
+                self._knows_all = False
 
     def _body(
         self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] | None, options: ChatOptions
@@ -130,9 +148,7 @@ class OpenAIEngine:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        for name in ("temperature", "top_p", "seed", "max_tokens"):
-            if (value := getattr(options, name)) is not None:
-                body[name] = value
+        body |= {**wire(options), "max_tokens": options.max_tokens}
         if options.stop:
             body["stop"] = list(options.stop)
         if tools:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from pipeline.chat.decoding import greedy, wire
 from pipeline.chat.http import error_text, tls_for
 from pipeline.chat.process import EngineProcess
 from pipeline.errors import ChatError, ExportError
@@ -167,7 +168,7 @@ class EmbeddedServer:
             "prompt": tokens,
             "lora": self.lora(adapter),
             "cache_prompt": True,
-            "temperature": 0.0,
+            **wire(greedy()),
             "return_tokens": True,
             **options,
         }

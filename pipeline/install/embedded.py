@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.chat.decoding import parameters
 from pipeline.errors import InstallError
 from pipeline.export.adapter import convert_adapter
 from pipeline.export.sources import manifest_of
@@ -103,7 +104,7 @@ def write_companions(job: Job, folder: Path) -> None:
     text = render(
         ollama_source(job.base),
         adapter=f"./{ADAPTER}",
-        parameters=job.modelfile.parameters,
+        parameters=parameters(job.modelfile, job.base),
         system=job.modelfile.system,
         template=go_template(job.base),
     )

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.chat.decoding import parameters
 from pipeline.errors import InstallError
 from pipeline.export.merged import merge
 from pipeline.files import sha256_of
 from pipeline.install.embedded import Job, ollama_source
 from pipeline.install.ollama_server import OLDEST, OllamaServer, takes_adapters, version_numbers
+from pipeline.install.stored import check_stored, shown_parameters
 from pipeline.install.template import go_template
 from simulator.events import Event, Note, Progress
 
@@ -37,13 +39,18 @@ class Plan:
     adapters: dict[str, tuple[Path, str]]
 
     @property
-    def digests(self) -> list[str]:
-        """The sha256 of base and adapter, or of the merged model, that `show` must name afterwards."""
-        return [digest for _, digest in {**self.files, **self.adapters}.values()]
+    def file(self) -> Path:
+        """The base, or the merged model."""
+        return next(iter(self.files.values()))[0]
+
+    @property
+    def adapter(self) -> tuple[str, str] | None:
+        """The adapter's name and sha256, or None for a merged model."""
+        return next(((name, digest) for name, (_, digest) in self.adapters.items()), None)
 
 
 def install_ollama(job: Job, version: Version, server: OllamaServer) -> Generator[Event, None, dict[str, Any]]:
-    """Creates `version.version` on the server and tries it out; `versions.point_ollama` then gives it the bare name.
+    """Creates `version.version` on the server and tries it out; `versions.tell` then gives it the bare name.
 
     `version` is the embedded install of the same adapter: its receipt has shown that adapter and base fit.
     Returns what the registry keeps. Raises InstallError, which names the step; the tag is then gone again.
@@ -57,7 +64,7 @@ def install_ollama(job: Job, version: Version, server: OllamaServer) -> Generato
     try:
         yield from _send(server, plan)
         yield from _create(server, version.version, request)
-        _check_shown(server, version.version, plan)
+        stored = check_stored(server, version.version, plan.file, plan.adapter)
         yield Progress("ollama", 1, 2, "a first word")
         server.answer(version.version, [{"role": "user", "content": "Hello"}], 1)
     except BaseException:
@@ -72,7 +79,7 @@ def install_ollama(job: Job, version: Version, server: OllamaServer) -> Generato
         "host": server.url,
         "server": running,
         "form": plan.form,
-        "digests": plan.digests,
+        "stored": stored,
         "template": "base's own" if "template" in request else "the server's",
     }
 
@@ -123,7 +130,7 @@ def _request(job: Job, server: OllamaServer, plan: Plan) -> dict[str, Any]:
     template = go_template(job.base)
     request: dict[str, Any] = {
         "system": job.modelfile.system,
-        "parameters": _parameters(shown.parameters if shown else None) | job.modelfile.parameters,
+        "parameters": shown_parameters(shown.parameters if shown else None) | parameters(job.modelfile, job.base),
     }
     if plan.adapters:
         request["adapters"] = {name: f"sha256:{digest}" for name, (_, digest) in plan.adapters.items()}
@@ -134,17 +141,6 @@ def _request(job: Job, server: OllamaServer, plan: Plan) -> dict[str, Any]:
         request["template"] = template
     licence = shown.license if shown else job.base.entry.licence if job.base.entry else None
     return {**request, "license": licence} if licence else request
-
-
-def _parameters(text: str | None) -> dict[str, Any]:
-    """`/api/show`'s parameters, a line each, typed; a broken line is left out."""
-    from pipeline.errors import BadInput
-    from pipeline.modelfile import parse
-
-    try:
-        return dict(parse("FROM x\n" + "\n".join(f"PARAMETER {line}" for line in (text or "").splitlines())).parameters)
-    except BadInput:
-        return {}
 
 
 def _send(server: OllamaServer, plan: Plan) -> Generator[Event, None, None]:
@@ -160,14 +156,3 @@ def _create(server: OllamaServer, model: str, request: dict[str, Any]) -> Genera
             yield Progress("create", float(status.completed or 0), status.total, status.status or "")
         elif status.status:
             yield Note(f"Ollama: {status.status}")
-
-
-def _check_shown(server: OllamaServer, model: str, plan: Plan) -> None:
-    """Some servers end in `success` without the base or the adapter (0.5.7): `show` must name the digest."""
-    text = str(server.show(model).modelfile)
-    for name, (_, digest) in {**plan.files, **plan.adapters}.items():
-        if digest not in text:
-            raise InstallError(
-                f"Ollama at {server.url} created {model} without {name} (sha256 {digest[:12]}… is not in "
-                "`ollama show`): install again, or with target embedded"
-            )

@@ -8,9 +8,11 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from pipeline.chat.decoding import first_difference, parameters
 from pipeline.errors import InstallError
-from pipeline.install.receipt import TOKENS, Answer, Receipt, precision_of, prompts, summarize
+from pipeline.install.receipt import TOKENS, Answer, Receipt, precision_of, prompt_difference, prompts, summarize
 from pipeline.install.reference import Reference
+from pipeline.install.stored import shown_parameters
 from simulator.events import Event, Progress
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ def measure_ollama(
     Raises InstallError or BaseError.
     """
     asked = prompts(job.modelfile.system)
+    kept = shown_parameters(server.show(model).parameters)
+    options = first_difference(parameters(job.modelfile, job.base), kept)
     began = time.perf_counter()
     served = []
     for number, messages in enumerate(asked):
@@ -80,12 +84,13 @@ def measure_ollama(
     first = (served[0].prompt_eval_duration or 0) / 1e9
     yield summarize(
         answers,
-        engine="ollama",
+        engine=f"Ollama at {server.url}",
         base_precision=precision_of(job.base.path),
         reference=str(reference),
         same_weights=reference.same_weights,
         noise=noise,
         exact_tokens=False,
+        options=options,
         tokens_per_second=round(speeds[len(speeds) // 2], 1),
         first_token_seconds=round(first, 3),
         start_seconds=round(time.perf_counter() - began, 3),
@@ -108,7 +113,8 @@ def _compare(
     found = reference.agreement(prompt, tokens)
     shown = server.rendered(model, [{"role": "user", "content": messages[-1]["content"]}])
     wanted = render(reference.base, messages, add_generation_prompt=True).removeprefix(reference.base.bos_token)
-    same_text = shown is None or shown.removeprefix(reference.base.bos_token) == wanted
+    shown = shown and shown.removeprefix(reference.base.bos_token)
+    same_text = shown is None or shown == wanted
     return Answer(
         prompt=messages[-1]["content"],
         served=text,
@@ -118,6 +124,17 @@ def _compare(
         gap=sum(found.gaps),
         worst_gap=max(found.gaps, default=0.0),
         prompt_equal=same_text and answer.prompt_eval_count == len(prompt),
+        differs=reference.first_difference(tokens, found),
+        prompt_differs=_prompt_differs(shown, wanted) or prompt_difference(answer.prompt_eval_count or 0, len(prompt)),
         base=plain or "",
         changed_by_adapter=plain is None or not text.startswith(plain),
     )
+
+
+def _prompt_differs(shown: str | None, wanted: str) -> str:
+    """Return where the server's prompt first differs from training's; empty if it does not, or is not known."""
+    if shown is None or shown == wanted:
+        return ""
+    shorter = min(len(shown), len(wanted))
+    place = next((place for place in range(shorter) if shown[place] != wanted[place]), shorter)
+    return f"{shown[place : place + 20]!r} there and {wanted[place : place + 20]!r} in training"

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.chat.decoding import greedy
 from pipeline.chat.http import READ_SECONDS, address, error_text, is_loopback, keep_key_private, tls_for
-from pipeline.errors import InstallError
+from pipeline.chat.ollama import ollama_options
+from pipeline.errors import InstallError, ModelGoneError
 
 _CHUNK = 1 << 20
 _TRIES = 2
@@ -75,6 +77,14 @@ class OllamaServer:
         with self._step(f"looking at {model}"):
             return self._client.show(model)
 
+    def stored(self, model: str) -> dict[str, Any]:
+        """Return the whole of `/api/show`, tensors included, which the client's `show` leaves out."""
+        with self._step(f"looking at {model}"):
+            response = self._http.post("/api/show", json={"model": model, "verbose": True})
+            if response.status_code != 200:
+                raise InstallError(f"Ollama at {self.url}, looking at {model}: {explain(error_text(response.text))}")
+            return dict(response.json())
+
     def has_blob(self, sha256: str) -> bool:
         """Whether the server holds these bytes."""
         with self._step("looking for a blob"):
@@ -121,13 +131,15 @@ class OllamaServer:
 
     def answer(self, model: str, messages: list[dict[str, str]], tokens: int) -> Any:
         """A greedy answer of at most that many tokens."""
-        options = {"temperature": 0.0, "num_predict": tokens, "seed": 0}
         with self._step(f"a first word of {model}"):
-            return self._client.chat(model, messages, options=options)
+            return self._client.chat(model, messages, options=ollama_options(greedy(tokens)))
 
-    def rendered(self, model: str, messages: list[dict[str, str]]) -> str | None:
+    def rendered(
+        self, model: str, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> str | None:
         """The prompt that the server makes of the messages, or None where it is too old to tell (before 0.12)."""
-        body = {"model": model, "messages": messages, "stream": False, "_debug_render_only": True}
+        body = {"model": model, "messages": list(messages), "stream": False, "_debug_render_only": True}
+        body |= {"tools": list(tools)} if tools else {}
         with self._step("comparing the prompt"):
             response = self._http.post("/api/chat", json={**body, "options": {"num_predict": 1}})
             try:
@@ -162,7 +174,8 @@ class OllamaServer:
         try:
             yield
         except ResponseError as error:
-            raise InstallError(f"Ollama at {self.url}, {what}: {explain(error_text(str(error.error)))}") from error
+            kind = ModelGoneError if error.status_code == 404 else InstallError
+            raise kind(f"Ollama at {self.url}, {what}: {explain(error_text(str(error.error)))}") from error
         except (httpx.HTTPError, ConnectionError) as error:
             reason = "it does not answer" if _refused(error) else f"the connection broke ({type(error).__name__})"
             raise InstallError(

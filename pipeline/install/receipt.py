@@ -43,7 +43,11 @@ _PROMPTS = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One prompt's row: the text served, what training's code would have written, and how the base begins."""
+    """One prompt's row: the text served, what training's code would have written, and how the base begins.
+
+    `differs` says which served token is the first that training would not have written, `prompt_differs` where the
+    prompt is first another than training's.
+    """
 
     prompt: str
     served: str
@@ -55,6 +59,8 @@ class Answer:
     worst_gap: float
     prompt_equal: bool
     changed_by_adapter: bool
+    differs: str = ""
+    prompt_differs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +149,14 @@ def summarize(
     noise: float,
     shift: Shift | None = None,
     exact_tokens: bool = True,
+    options: str = "",
     **facts: Any,
 ) -> Receipt:
     """The receipt over its rows, with what failed in words. Agreement is bounded only for the same weights.
 
-    `noise` (nats) sets the bounds; without a `shift` only texts are judged. Without `exact_tokens` a served text was
-    tokenized again, and a word that was made of other tokens may stand far behind at one place: there the averages
-    are bounded, not the worst.
+    `options` says which decoding option the server keeps otherwise, if any. `noise` (nats) sets the bounds; without a
+    `shift` only texts are judged. Without `exact_tokens` a served text was tokenized again, and a word that was made of
+    other tokens may stand far behind at one place: there the averages are bounded, not the worst.
     """
     tokens = sum(answer.tokens for answer in answers)
     agreeing = sum(answer.agreeing for answer in answers)
@@ -158,13 +165,16 @@ def summarize(
     worst = max(answer.worst_gap for answer in answers)
     mean = sum(answer.gap for answer in answers) / max(tokens, 1)
     failures = []
+    if options:
+        failures.append(f"options: {options}")
     if equal < len(answers):
         failures.append(
             f"prompt parity: {len(answers) - equal} of {len(answers)} prompts have other tokens than in training"
+            f"{_first(answers, 'prompt_differs')}"
         )
     bounds = Bounds.of(noise)
     if same_weights and (broken := _disagreement(bounds, agreeing, tokens, mean, worst if exact_tokens else 0.0)):
-        failures.append(f"greedy agreement: {broken}")
+        failures.append(f"greedy agreement: {broken}{_first(answers, 'differs')}")
     if shift and (trouble := shift.trouble(same_weights)):
         failures.append(trouble)
     if not changed:
@@ -184,6 +194,11 @@ def summarize(
         failures=failures,
         **facts,
     )
+
+
+def _first(answers: Sequence[Answer], what: str) -> str:
+    """Return the first difference among the answers, as the end of a sentence."""
+    return next((f"; first in {row.prompt[:40]!r}: {text}" for row in answers if (text := getattr(row, what))), "")
 
 
 def _disagreement(bounds: Bounds, agreeing: int, tokens: int, mean: float, worst: float) -> str:
@@ -207,6 +222,7 @@ def _compare(
     prompt = reference.prompt_tokens(messages)
     served = with_end(tuned, reference.tokenizer.eos_token_id)
     found: Agreement = reference.agreement(prompt, served)
+    served_prompt = server.tokenize(server.render(messages))
     return Answer(
         prompt=messages[-1]["content"],
         served=tuned["content"],
@@ -216,9 +232,16 @@ def _compare(
         agreeing=found.agreeing,
         gap=sum(found.gaps),
         worst_gap=max(found.gaps),
-        prompt_equal=prompt == server.tokenize(server.render(messages)),
+        prompt_equal=prompt == served_prompt,
         changed_by_adapter=_differ(tuned, plain),
+        differs=reference.first_difference(served, found),
+        prompt_differs=prompt_difference(len(served_prompt), len(prompt)),
     )
+
+
+def prompt_difference(served: int, trained: int) -> str:
+    """Return how many tokens two prompts have if they differ in it."""
+    return f"{served} tokens there and {trained} in training" if served != trained else ""
 
 
 def with_end(answer: dict[str, Any], end: int) -> list[int]:

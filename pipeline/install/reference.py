@@ -87,6 +87,14 @@ class Reference:
         chosen = logits.gather(1, torch.tensor(list(served))[:, None])[:, 0]
         return Agreement(best.indices.tolist(), (best.values - chosen).tolist())
 
+    def first_difference(self, served: Sequence[int], found: Agreement) -> str:
+        """Return which served token is the first that differs from this model's choice; empty if none does."""
+        place = next((place for place, gap in enumerate(found.gaps) if gap > 0), None)
+        if place is None:
+            return ""
+        there, here = self.tokenizer.decode([served[place]]), self.tokenizer.decode([found.best[place]])
+        return f"token {place + 1} is {there!r} there and {here!r} as trained"
+
     def next_word(self, prompt: Sequence[int], words: Sequence[int]) -> list[tuple[float, float]]:
         """Log-probabilities (nats) of those token ids after the prompt, each with the adapter on and off."""
         import torch

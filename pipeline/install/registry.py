@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ NAME = "ben-lab"
 class Version:
     """One install: what it was made of, how it scored, and the receipt that proves it. Paths are seen from the lab.
 
+    `servers` are the Ollama servers that hold it: host, server version, form, what is stored there, receipt.
     `tools` are the names in the line of tools that the training data had; "" if it had none.
     """
 
@@ -38,13 +39,26 @@ class Version:
     recipe: str = ""
     data_sha256: str = ""
     target: str = "embedded"
-    ollama: dict[str, Any] = field(default_factory=dict)
+    servers: list[dict[str, Any]] = field(default_factory=list)
     scores: dict[str, Any] = field(default_factory=dict)
     receipt: dict[str, Any] = field(default_factory=dict)
 
     def hosts(self) -> list[str]:
-        """The Ollama servers that have it."""
-        return [str(self.ollama["host"])] if self.ollama else []
+        """Return the Ollama servers that have it."""
+        return [str(server["host"]) for server in self.servers]
+
+    def on(self, host: str) -> dict[str, Any] | None:
+        """Return what is known of the version on that server, or None if it was not installed there."""
+        return next((server for server in self.servers if server["host"] == host), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What a server that did not answer has to be told: `name` is to be `version`, or to go if that is empty."""
+
+    host: str
+    name: str
+    version: str
 
 
 class Registry:
@@ -136,16 +150,34 @@ class Registry:
         return changed
 
     def remove(self, name: str) -> Version:
-        """Forgets a version, then deletes its files. Raises InstallError for the current one."""
+        """Forget a version, then delete its files. Raises InstallError for the current one while there are others."""
         with self._alone():
             version = self.named(name)
             current, versions = self._read()
-            if version.version == current:
+            if version.version == current and len(versions) > 1:
                 raise InstallError(f"{version.version} is the one in use: `benlab use` another first, then remove it")
             folder = self.folder_of(version.version)
-            self._write(current, [other for other in versions if other != version])
+            kept = [other for other in versions if other != version]
+            self._write(current if kept else "", kept)
         shutil.rmtree(folder, ignore_errors=True)
         return version
+
+    def pending(self) -> list[Pending]:
+        """Return what servers still have to be told, the oldest first."""
+        return self._data()[2]
+
+    def remember(self, wanted: Pending) -> None:
+        """Keep it for when that server answers again, in place of what it was to be told about that name before."""
+        self._keep_pending(lambda item: (item.host, item.name) != (wanted.host, wanted.name), wanted)
+
+    def settle(self, done: Pending) -> None:
+        """Forget what that server has been told, or need not be told any more."""
+        self._keep_pending(lambda item: item != done)
+
+    def _keep_pending(self, keep: Callable[[Pending], bool], *more: Pending) -> None:
+        with self._alone():
+            current, versions, pending = self._data()
+            self._write(current, versions, [*filter(keep, pending), *more])
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -158,35 +190,57 @@ class Registry:
             yield
 
     def _read(self) -> tuple[str, list[Version]]:
+        current, versions, _ = self._data()
+        return current, versions
+
+    def _data(self) -> tuple[str, list[Version], list[Pending]]:
         try:
             data = json.loads(self.path.read_text(encoding="utf-8"))
-            versions = [Version(**entry) for entry in data["versions"]]
+            versions = [Version(**_with_servers(entry)) for entry in data["versions"]]
             if trouble := next(filter(None, map(self._trouble, versions)), ""):
                 raise ValueError(trouble)
-            return str(data["current"]), versions
+            pending = [Pending(*map(str, item)) for item in data.get("pending", ())]
+            return str(data["current"]), versions, pending
         except FileNotFoundError:
-            return "", []
+            return "", [], []
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise InstallError(f"{self.path} cannot be read ({error}): remove it and install again") from error
 
     def _trouble(self, version: Version) -> str:
         """What keeps a version from being used, empty where nothing does. The file may come with someone else's lab."""
         for item in fields(version):
-            wanted, value = (str, "a text") if item.type == "str" else (dict, "an object")
+            wanted, value = _KINDS[str(item.type).partition("[")[0]]
             if not isinstance(getattr(version, item.name), wanted):
                 return f"{item.name} of {str(version.version)[:80]!r} is not {value}"
         if trouble := self._misplaced(version.version):
             return f"the version {version.version[:80]!r} {trouble}"
-        if version.ollama and not isinstance(version.ollama.get("host"), str):
-            return f"the Ollama host of {version.version[:80]!r} is not a text"
+        for server in version.servers:
+            if not isinstance(server, dict) or not isinstance(server.get("host"), str):
+                return f"the Ollama host of {version.version[:80]!r} is not a text"
         adapter = self.adapter_path(version)
         if _outside(adapter, self._lab.root) and _outside(adapter, self._lab.models):
             return f"the adapter {version.adapter[:80]!r} lies outside the lab"
         return ""
 
-    def _write(self, current: str, versions: list[Version]) -> None:
-        data = {"current": current, "versions": [asdict(version) for version in versions]}
+    def _write(self, current: str, versions: list[Version], pending: list[Pending] | None = None) -> None:
+        told = self._data()[2] if pending is None else pending
+        data: dict[str, Any] = {"current": current, "versions": [asdict(version) for version in versions]}
+        data["pending"] = [astuple(item) for item in told]
         write_text_atomic(self.path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+_KINDS: dict[str, tuple[type, str]] = {
+    "str": (str, "a text"),
+    "dict": (dict, "an object"),
+    "list": (list, "a list"),
+}
+
+
+def _with_servers(entry: Any) -> dict[str, Any]:
+    """Return a version's entry; older ones remembered one server, under another name."""
+    former = dict(entry)
+    one = former.pop("ollama", None)
+    return former if not one else {**former, "servers": [one]}
 
 
 def _bad_name(version: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from pipeline.chat.open import contact_url
 from pipeline.errors import InstallError
@@ -15,9 +16,9 @@ from pipeline.install.ollama import install_ollama, supported
 from pipeline.install.ollama_receipt import prove
 from pipeline.install.ollama_server import OllamaServer
 from pipeline.install.params import InstallParams
-from pipeline.install.registry import Registry, Version
+from pipeline.install.registry import Pending, Registry, Version
 from pipeline.install.scores import newest_scores, warning
-from pipeline.install.versions import physics_warning, point_ollama
+from pipeline.install.versions import catch_up, lagging, physics_warning, tell
 from pipeline.lab import Lab, current_run
 from pipeline.modelfile import load
 from pipeline.trust import agree_to_hosts, remote_hosts
@@ -49,8 +50,11 @@ def _install(job: Job, params: InstallParams) -> Iterator[Event]:
         version = replace(version, scores=newest_scores(lab, job.adapter))
         if moved_on := physics_warning(version):
             yield Note(moved_on)
+        former = Registry(lab, params.name).find(version.version)
+        installed: dict[str, Any] = {}
         if server is not None:
-            version = yield from _with_ollama(job, version, server)
+            installed = yield from _on_ollama(job, version, server)
+        version = _with_servers(version, installed, former)
     finally:
         if server is not None:
             server.close()
@@ -59,13 +63,21 @@ def _install(job: Job, params: InstallParams) -> Iterator[Event]:
     current = params.force or not worse or registry.current() is None
     if worse:
         yield Note(f"{worse}: {'it is used all the same' if current else _keep(version)}")
-    if current and version.ollama:
-        point_ollama(version, params.name)
-    former = remote_hosts(registry)
+    wanted = [Pending(host, params.name, version.version) for host in version.hosts() if current]
+    for one in wanted:
+        if one.host == installed.get("host"):
+            tell(one)
+    hosts = remote_hosts(registry)
     registry.add(version, make_current=current)
-    agree_to_hosts(registry, former)
+    agree_to_hosts(registry, hosts)
+    for one in wanted:
+        registry.remember(one)
+        if one.host == installed.get("host"):
+            registry.settle(one)
+    catch_up(lab, params.name)
+    yield from (Note(sentence) for sentence in lagging(lab, params.name))
     yield Progress("install", 3, 3, version.version)
-    yield Result({**asdict(version), "current": current, "warning": worse})
+    yield Result({**asdict(version), "ollama": installed, "current": current, "warning": worse})
 
 
 def _same_system(adapter: Path, system: str) -> None:
@@ -101,11 +113,18 @@ def _ollama_server(lab: Lab, params: InstallParams) -> Generator[Event, None, Ol
     return server
 
 
-def _with_ollama(job: Job, version: Version, server: OllamaServer) -> Generator[Event, None, Version]:
-    """The version with its Ollama side, proven by a receipt of its own."""
+def _on_ollama(job: Job, version: Version, server: OllamaServer) -> Generator[Event, None, dict[str, Any]]:
+    """Install the version on the server and return what the registry keeps of it, with a receipt of its own."""
     facts = yield from install_ollama(job, version, server)
     receipt = yield from prove(job, version, server)
-    return replace(version, target="embedded+ollama", ollama={**facts, "receipt": receipt})
+    return {**facts, "receipt": receipt}
+
+
+def _with_servers(version: Version, installed: dict[str, Any], former: Version | None) -> Version:
+    """Return the version with all servers that hold it: the one just installed on, and those of earlier installs."""
+    others = [one for one in (former.servers if former else ()) if one["host"] != installed.get("host")]
+    servers = [*others, *([installed] if installed else [])]
+    return replace(version, servers=servers, target="embedded+ollama" if servers else "embedded")
 
 
 def _keep(version: Version) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import InstallError
-from pipeline.install.registry import NAME, Registry, Version
+from pipeline.errors import InstallError, ModelGoneError, Untrusted
+from pipeline.install.registry import NAME, Pending, Registry, Version
 from pipeline.trust import may_contact
 
 if TYPE_CHECKING:
@@ -14,29 +13,35 @@ if TYPE_CHECKING:
 
 
 def list_versions(lab: Lab, name: str = NAME) -> list[dict[str, Any]]:
-    """One row a version, the newest first: lineage (data, base, recipe), scores, receipt, and `current`.
+    """Return one row a version, the newest first: lineage (data, base, recipe), scores, receipts, and `current`.
 
-    `warning` says where the physics has moved on since the model was trained. Raises InstallError.
+    `warning` says if the physics has moved on since the model was trained. Raises InstallError.
     """
+    catch_up(lab, name)
     registry = Registry(lab, name)
     current = registry.current()
     return [_row(version, version == current) for version in reversed(registry.versions())]
 
 
 def use(lab: Lab, version: str, name: str = NAME) -> Version:
-    """Makes that version answer, on its Ollama server too. Raises InstallError; the former one then still answers."""
+    """Make that version answer, on its Ollama servers too. Raises InstallError; the former one then still answers.
+
+    A server that does not answer is told when it does; `lagging` says so until then.
+    """
     registry = Registry(lab, name)
     chosen = registry.named(version)
-    if chosen.ollama:
-        host = str(chosen.ollama["host"])
+    for host in chosen.hosts():
         if not may_contact(lab, registry, host):
             raise InstallError(f"{chosen.version} is on {host}, to which you have said no: see `benlab trust`")
-        point_ollama(chosen, name)
-    return registry.use(chosen.version)
+    registry.use(chosen.version)
+    for host in chosen.hosts():
+        registry.remember(Pending(host, name, chosen.version))
+    catch_up(lab, name)
+    return chosen
 
 
 def rollback(lab: Lab, name: str = NAME) -> Version:
-    """Makes the version before the current one answer. Raises InstallError where there is none."""
+    """Make the version before the current one answer. Raises InstallError if there is none."""
     registry = Registry(lab, name)
     previous = registry.previous()
     if previous is None:
@@ -45,29 +50,66 @@ def rollback(lab: Lab, name: str = NAME) -> Version:
 
 
 def remove(lab: Lab, version: str, name: str = NAME) -> Version:
-    """Deletes a version that is not in use, and its tag on Ollama. Raises InstallError."""
+    """Delete a version and its tags on Ollama servers; without any version the base answers.
+
+    Raises InstallError for the one in use while there are others. A server that does not answer is told when it does.
+    """
     registry = Registry(lab, name)
     chosen = registry.named(version)
-    contact = bool(chosen.ollama) and may_contact(lab, registry, str(chosen.ollama["host"]))
+    contacted = [host for host in chosen.hosts() if may_contact(lab, registry, host)]
     gone = registry.remove(chosen.version)
-    if contact:
-        from pipeline.install.ollama_server import OllamaServer
-
-        server = OllamaServer(str(gone.ollama["host"]))
-        # A server that is off, or has lost the tag, must not keep the lab from forgetting the version.
-        with suppress(InstallError):
-            server.delete(gone.version)
-        server.close()
+    bare = [] if registry.versions() else [name]
+    for host in contacted:
+        for tag in (gone.version, *bare):
+            registry.remember(Pending(host, tag, ""))
+    catch_up(lab, name)
     return gone
 
 
-def point_ollama(version: Version, name: str = NAME) -> None:
-    """Gives the version's tag on its server the bare name. Raises InstallError."""
+def catch_up(lab: Lab, name: str = NAME, host: str | None = None) -> None:
+    """Tell the servers, or that one, what they missed. One that does not answer is asked again the next time."""
+    registry = Registry(lab, name)
+    down: set[str] = set()
+    for wanted in registry.pending():
+        if wanted.host in down or host not in (None, wanted.host):
+            continue
+        try:
+            if may_contact(lab, registry, wanted.host):
+                tell(wanted)
+        except ModelGoneError:  # nothing is left there to name or to delete
+            _forget_server(registry, wanted)
+        except (InstallError, Untrusted):
+            down.add(wanted.host)
+            continue
+        registry.settle(wanted)
+
+
+def lagging(lab: Lab, name: str = NAME) -> list[str]:
+    """Return a sentence for each name on a server that is not yet what it should be."""
+    notes = []
+    for wanted in Registry(lab, name).pending():
+        state = f"still stands for the former version, not {wanted.version}" if wanted.version else "is still there"
+        mend = "moved" if wanted.version else "deleted"
+        notes.append(f"{wanted.host} did not answer: {wanted.name} {state}; it is {mend} when the server is back")
+    return notes
+
+
+def _forget_server(registry: Registry, wanted: Pending) -> None:
+    version = registry.find(wanted.version) if wanted.version else None
+    if version is not None:
+        registry.update(version.version, servers=[one for one in version.servers if one["host"] != wanted.host])
+
+
+def tell(wanted: Pending) -> None:
+    """Name or delete a model on its server. Raises InstallError."""
     from pipeline.install.ollama_server import OllamaServer
 
-    server = OllamaServer(str(version.ollama["host"]))
+    server = OllamaServer(wanted.host)
     try:
-        server.copy(version.version, name)
+        if wanted.version:
+            server.copy(wanted.version, wanted.name)
+        else:
+            server.delete(wanted.name)
     finally:
         server.close()
 
@@ -97,7 +139,7 @@ def _row(version: Version, current: bool) -> dict[str, Any]:
         "run": version.run,
         "physics_version": version.physics_version,
         "target": version.target,
-        "ollama": version.ollama,
+        "servers": [{**one, "summary": summary(one.get("receipt") or {})} for one in version.servers],
         "scores": version.scores,
         "receipt": receipt,
         "summary": summary(receipt),

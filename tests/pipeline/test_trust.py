@@ -268,13 +268,13 @@ def test_an_own_install_on_another_machine_is_agreed_to(lab: Lab) -> None:
     former = trust.remote_hosts(registry)
     from dataclasses import replace
 
-    registry.add(replace(VERSION, ollama={"host": "https://mine.example"}))
+    registry.add(replace(VERSION, servers=[{"host": "https://mine.example"}]))
     trust.agree_to_hosts(registry, former)
     assert trust.may_contact(lab, registry, "https://mine.example")
-    foreign = replace(VERSION, version="ben-lab:r3", run="r3", ollama={"host": "https://evil.example"})
+    foreign = replace(VERSION, version="ben-lab:r3", run="r3", servers=[{"host": "https://evil.example"}])
     registry.add(foreign)
     former = trust.remote_hosts(registry)
-    registry.add(replace(VERSION, version="ben-lab:r4", run="r4", ollama={"host": "https://new.example"}))
+    registry.add(replace(VERSION, version="ben-lab:r4", run="r4", servers=[{"host": "https://new.example"}]))
     trust.agree_to_hosts(registry, former)
     with pytest.raises(Untrusted):
         trust.may_contact(lab, registry, "https://evil.example")
