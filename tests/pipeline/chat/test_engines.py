@@ -188,6 +188,8 @@ async def test_ollama_streams_with_timings(ollama: Callable[..., Any]) -> None:
     engine = OllamaEngine(server.url, "ben-lab", version="0.33.0", system="Be kind.", defaults=GREEDY)
     text, _, done = await collect(engine)
     assert text == "Hello" and done.reason == "stop" and done.tokens_per_second == 2.0 and done.prompt_tokens == 9
+    sent = server.asked[0]["options"]
+    assert sent["repeat_penalty"] == 1.0 and sent["min_p"] == 0.0 and sent["seed"] == done.seed
     assert server.asked[0]["messages"][0] == {"role": "system", "content": "Be kind."}
     assert server.asked[0]["options"]["num_predict"] == 8 and engine.label == "ollama 0.33.0 · ben-lab"
     await engine.aclose()
@@ -196,9 +198,13 @@ async def test_ollama_streams_with_timings(ollama: Callable[..., Any]) -> None:
 async def test_ollama_tools_native_and_in_words(ollama: Callable[..., Any]) -> None:
     server = ollama()
     engine = OllamaEngine(server.url, "llama3.2:1b")
-    server.words = [{"name": "tri", "arguments": {"seed": 3}}]
+    template = "{{ .Tools }}{{ if .ToolCalls }}TOOL: {{ .ToolCalls }}{{ end }}"
+    server.add_model("llama3.2:1b", "0" * 64, template=template)
+    server.words = ["TOOL: ", '{"name": "tri", "arguments": {"seed": 3}}']
     assert (await collect(engine, tools=TOOLS))[1][0].arguments == {"seed": 3}
-    server.native_tools, server.words = False, ["TOOL: ", '{"name": "tri", "args": {"seed": 4}}']
+    server.words = ["TOOL: ", '{"name": "tri", "args": {"seed": 4}}']
+    assert (await collect(engine, tools=TOOLS))[:2] == ("", [])  # the server's own parser swallows the older form
+    server.add_model("llama3.2:1b", "0" * 64)
     _, calls, done = await collect(engine, tools=TOOLS)
     assert calls[0].arguments == {"seed": 4} and done.reason == "tool_calls"
     assert "TOOL:" in server.asked[-1]["messages"][0]["content"]
@@ -259,10 +265,13 @@ async def test_ollama_answers_where_it_lists_the_model_in_use(
     with pytest.raises(ChatError, match="smollm2 is not here"):  # not listed there, so the embedded engine's turn
         await open_engine(lab, "ben-lab:r2", ollama_host=server.url)
     server.add_model("ben-lab:r2", "0" * 64)
-    Registry(lab).update("ben-lab:r2", ollama={"host": server.url})
+    Registry(lab).update("ben-lab:r2", servers=[{"host": server.url}])
     engine = await open_engine(lab, "ben-lab", ollama_host=server.url)
     assert engine.model == "ben-lab:r2"
     await engine.aclose()
+    Registry(lab).add(Version("ben-lab:r3", "models/ben-lab/r3/adapter.gguf", "smollm2", "x", "now", "r3"))
+    with pytest.raises(ChatError, match="smollm2 is not here"):  # the server's ben-lab is another version
+        await open_engine(lab, "ben-lab", ollama_host=server.url)
 
 
 async def test_a_server_that_is_not_ollama_is_passed_over(ollama: Callable[..., Any], lab: Lab) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import math
 import re
 import socket
 import struct
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.chat import EmbeddedServer
+from pipeline.export.gguf_file import read_head
 
 
 def _neighbour(name: str) -> Any:
@@ -40,7 +42,6 @@ class ContractServer:
         self.requests: list[str] = []
         self.uploaded: list[str] = []
         self.words: list[Any] = ["Hel", "lo"]
-        self.native_tools = True
         self.asked: list[dict[str, Any]] = []
         self._engines: dict[tuple[str, ...], EmbeddedServer] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,6 +95,12 @@ class ContractServer:
         if not files:
             return [{"error": "pull model manifest: file does not exist"}]
         how = self.failures.get("create")
+        lines = [{"status": "parsing GGUF"}]
+        if body.get("files") and self.numbers >= (0, 30, 0):
+            lines.append({"status": "verifying conversion"})
+            files = [self._rewritten(digest) for digest in files]
+        made = "creating new layer" if self.numbers >= (0, 30, 0) else "using existing layer"
+        lines += [{"status": f"{made} {digest}"} for digest in [*files, *adapters]]
         self.models[body["model"]] = {
             "files": [] if how == "forget base" else files,
             "adapters": [] if how == "forget adapter" else adapters,
@@ -102,7 +109,42 @@ class ContractServer:
             "parameters": body.get("parameters", {}),
             "license": body.get("license"),
         }
-        return [{"status": "parsing GGUF"}, {"status": "writing manifest"}, {"status": "success"}]
+        return [*lines, {"status": "writing manifest"}, {"status": "success"}]
+
+    def _rewritten(self, digest: str) -> str:
+        """From 0.30 on every GGUF in `files` goes through llama-quantize: other bytes, so another digest."""
+        other = "sha256:" + hashlib.sha256(f"rewritten {digest}".encode()).hexdigest()
+        if not self.blob(other).exists():
+            self.blob(other).symlink_to(self.blob(digest).resolve())
+        return other
+
+    def capabilities(self, model: dict[str, Any]) -> list[str]:
+        """`tools` only if the template renders `.Tools`."""
+        known = self.go.variables(model.get("template") or "")
+        return ["completion", *(["tools"] if "tools" in known else [])]
+
+    def options(self, model: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        """How a request is sampled: the server's defaults, the model's PARAMETERs, and the request's over both."""
+        defaults = {
+            "temperature": 0.8,
+            "top_k": 40,
+            "top_p": 0.9,
+            "min_p": 0.0,
+            "repeat_last_n": 64,
+            "repeat_penalty": 1.1 if self.numbers < (0, 33, 0) else 1.0,
+        }
+        return {**defaults, **(model.get("parameters") or {}), **(body.get("options") or {})}
+
+    def facts(self, model: dict[str, Any], verbose: bool) -> dict[str, Any]:
+        """`model_info` of the stored base, and with `verbose` its tensors; nothing if no file is behind it."""
+        files = [self.blob(digest) for digest in model["files"] if self.blob(digest).is_file()]
+        if not files or files[0].stat().st_size < 1000:
+            return {"model_info": {}}
+        head = read_head(files[0])
+        count = sum(math.prod(tensor.shape) for tensor in head.tensors.values())
+        info = {"general.architecture": head.architecture, "general.parameter_count": count}
+        rows = [{"name": one.name, "shape": list(reversed(one.shape))} for one in head.tensors.values()]
+        return {"model_info": info, **({"tensors": rows} if verbose else {})}
 
     def rendered(self, model: dict[str, Any], body: dict[str, Any]) -> str:
         """What Ollama makes of a request: its SYSTEM first, then the messages through the model's template."""
@@ -123,10 +165,13 @@ class ContractServer:
         if not self.engine:
             return {"message": {"role": "assistant", "content": "Hi"}, "done": True, "done_reason": "length"}
         engine = self._engine(model)
-        options = body.get("options", {})
+        options = self.options(model, body)
         prompt = engine.tokenize(self.rendered(model, body))
         answer = engine.complete_tokens(
-            prompt, adapter=bool(model["adapters"]), n_predict=options.get("num_predict", 64), temperature=0.0
+            prompt,
+            adapter=bool(model["adapters"]),
+            n_predict=options.get("num_predict", 64),
+            **{name: value for name, value in options.items() if name not in ("num_predict", "num_ctx")},
         )
         return {
             "message": {"role": "assistant", "content": answer["content"]},
@@ -145,6 +190,29 @@ class ContractServer:
             adapters = [self.blob(digest) for digest in model["adapters"]]
             self._engines[key] = EmbeddedServer.start(files[0], adapters, parallel=1, context=1024)
         return self._engines[key]
+
+
+def _parameter_lines(parameters: dict[str, Any]) -> str:
+    """As `/api/show` prints them: one line a value, texts in quotes."""
+    rows = [
+        (name, one) for name, value in parameters.items() for one in (value if isinstance(value, list) else [value])
+    ]
+    return "\n".join(f"{name:<30} {json.dumps(value) if isinstance(value, str) else value}" for name, value in rows)
+
+
+def _parsed(text: str, tag: str, tools: list[dict[str, Any]]) -> list[Any]:
+    """Ollama's tool parser: after the tag a known name with `arguments`; anything else there is swallowed."""
+    before, found, rest = text.partition(tag)
+    words: list[Any] = [before] if before else []
+    try:
+        value, _ = json.JSONDecoder().raw_decode(rest.strip())
+    except ValueError:
+        return words
+    known = {tool["function"]["name"] for tool in tools}
+    arguments = value.get("arguments", value.get("parameters"))
+    if found and value.get("name") in known and isinstance(arguments, dict):
+        words.append({"name": value["name"], "arguments": arguments})
+    return words
 
 
 def _collated(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -227,14 +295,17 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({"models": []})
 
     def _show(self) -> None:
-        model = self._known(self._body()["model"])
+        body = self._body()
+        model = self._known(body["model"])
         if model:
-            parameters = "\n".join(f"{key} {value}" for key, value in model.get("parameters", {}).items())
+            parameters = _parameter_lines(model.get("parameters") or {})
             text = self.contract.modelfile(model)
             if self.contract.failures.get("show") == "wrong digest":
                 text = re.sub(r"sha256-\w{6}", "sha256-000000", text)
-            answer = {"modelfile": text, "parameters": parameters, "template": model.get("template"), "model_info": {}}
-            self._json({**answer, "license": model.get("license")})
+            answer = {"modelfile": text, "parameters": parameters, "template": model.get("template")}
+            facts = self.contract.facts(model, bool(body.get("verbose")))
+            capabilities = self.contract.capabilities(model)
+            self._json({**answer, **facts, "capabilities": capabilities, "license": model.get("license")})
 
     def _create(self) -> None:
         body = self._body()
@@ -263,6 +334,9 @@ class _Handler(BaseHTTPRequestHandler):
         model = self._known(body["model"])
         if model is None:
             return
+        if body.get("tools") and "tools" not in self.contract.capabilities(model):
+            self._json({"error": f"{body['model']} does not support tools"}, 400)
+            return
         if body.get("_debug_render_only") and self.contract.numbers >= (0, 12, 0) and self.contract.engine:
             text = self.contract.rendered(model, body)
             self._json({"model": body["model"], "_debug_info": {"rendered_template": text}})
@@ -271,19 +345,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"message": {"role": "assistant", "content": "x"}, "done": True})
             return
         if body.get("stream"):
-            self._stream_chat(body)
+            self._stream_chat(model, body)
             return
         self._json({"model": body["model"], **self.contract.chat(body)})
 
-    def _stream_chat(self, body: dict[str, Any]) -> None:
-        """The words of `contract.words`, a line each; a word that is a dict is a tool call."""
-        if body.get("tools") and not self.contract.native_tools:
-            self._json({"error": f"{body['model']} does not support tools"}, 400)
-            return
+    def _stream_chat(self, model: dict[str, Any], body: dict[str, Any]) -> None:
+        """The words of `contract.words`, a line each; with tools in the request, calls are parsed out of them."""
         self.contract.asked.append(body)
+        words = self.contract.words
+        if body.get("tools"):
+            words = _parsed("".join(words), self.contract.go.call_tag(model["template"]), body["tools"])
         how = self.contract.failures.get("stream")
         lines: list[dict[str, Any]] = []
-        for word in self.contract.words:
+        for word in words:
             message: dict[str, Any] = {"role": "assistant", "content": word if isinstance(word, str) else ""}
             if not isinstance(word, str):
                 message["tool_calls"] = [{"function": word}]

@@ -40,7 +40,7 @@ from simulator.events import Note, Progress, last_result
 
 REAL = os.environ.get("BENLAB_TEST_OLLAMA", "")
 SMALL = os.environ.get("BENLAB_TEST_OLLAMA_MODEL", "")
-SERVERS = ["0.5.5", "0.33.0", "0.34.1", *(["real"] if REAL else [])]
+SERVERS = ["0.5.5", "0.32.15", "0.34.1", *(["real"] if REAL else [])]
 OLD = "the model that was there before"
 
 
@@ -134,7 +134,9 @@ def test_install_shows_the_digests_and_is_listed_copied_and_deleted(place: Place
     assert facts["form"] == ("adapter" if takes_adapters(facts["server"], "llama") else "merged")
     assert Note("Ollama: success") in said
     shown = str(place.server.show(version.version).modelfile)
-    assert all(digest in shown for digest in facts["digests"])
+    assert all(digest in shown for digest in facts["stored"].values())
+    assert set(facts["stored"]) == ({"base", "adapter"} if facts["form"] == "adapter" else {"base"})
+    assert place.server.stored(version.version)["capabilities"] == ["completion", "tools"]
     assert OLD in str(place.server.show(place.name).modelfile)
     place.server.copy(version.version, place.name)
     assert OLD not in str(place.server.show(place.name).modelfile)
@@ -222,7 +224,7 @@ def test_what_cannot_work_is_refused_before_the_server_is_asked(
         ("create", "500", "something broke inside"),
         ("create", "error line", "unsupported architecture"),
         ("create", "half", "creating"),
-        ("show", "wrong digest", "without SmolLM2"),
+        ("show", "wrong digest", "without adapter.gguf"),
         ("chat", "500", "a first word"),
         ("create", "drip", ""),
     ],

@@ -242,6 +242,9 @@ def test_a_broken_registry_is_named(lab: Lab) -> None:
         ({"adapter": "/etc/passwd"}, "lies outside the lab"),
         ({"scores": []}, "scores of 'ben-lab:old' is not an object"),
         ({"ollama": {"host": 1}}, "the Ollama host of 'ben-lab:old' is not a text"),
+        ({"servers": [{"host": 1}]}, "the Ollama host of 'ben-lab:old' is not a text"),
+        ({"servers": ["x"]}, "the Ollama host of 'ben-lab:old' is not a text"),
+        ({"servers": {}}, "servers of 'ben-lab:old' is not a list"),
     ],
 )
 def test_a_registry_from_elsewhere_reaches_nothing_outside_its_lab(

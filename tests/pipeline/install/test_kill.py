@@ -183,8 +183,8 @@ list(install_ollama(job, version, OllamaServer({url!r})))
         ("0.33.0", "pipeline.install.upload:Queue.put", 3),  # in the middle of the blob
         ("0.34.1", "pipeline.install.upload:Queue.put", 3),
         ("0.33.0", "pipeline.install.ollama:_create", 1),  # all bytes there, no model
-        ("0.33.0", "pipeline.install.ollama:_check_shown", 1),  # created, not proven
-        ("0.34.1", "pipeline.install.ollama:_check_shown", 1),
+        ("0.33.0", "pipeline.install.ollama:check_stored", 1),  # created, not proven
+        ("0.34.1", "pipeline.install.ollama:check_stored", 1),
     ],
 )
 def test_a_killed_ollama_install_keeps_the_old_model_there(

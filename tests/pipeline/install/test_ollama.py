@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.bases import Base
+from pipeline.chat.decoding import parameters
 from pipeline.errors import InstallError
 from pipeline.install import ollama_receipt, receipt
 from pipeline.install.embedded import Job
@@ -20,7 +22,7 @@ from pipeline.install.reference import Reference
 from pipeline.install.registry import Registry, Version
 from pipeline.install.stage import run
 from pipeline.install.template import go_template
-from pipeline.install.versions import list_versions, remove, rollback, use
+from pipeline.install.versions import catch_up, lagging, list_versions, remove, rollback, use
 from pipeline.lab import Lab
 from pipeline.modelfile import Modelfile, load, parse
 from simulator.events import Note, Progress, last_result
@@ -61,7 +63,7 @@ def with_old(server: Any, base: Base) -> Any:
     return server
 
 
-@pytest.mark.parametrize(("running", "form"), [("0.5.5", "adapter"), ("0.34.1", "merged")])
+@pytest.mark.parametrize(("running", "form"), [("0.5.5", "adapter"), ("0.32.15", "adapter"), ("0.34.1", "merged")])
 def test_each_range_of_versions_gets_what_it_takes_and_a_receipt(
     running: str,
     form: str,
@@ -79,7 +81,12 @@ def test_each_range_of_versions_gets_what_it_takes_and_a_receipt(
     assert value["ollama"]["receipt"]["prompts_equal"] == 3
     assert server.models["ben-lab"] is server.models[TAG]
     assert server.models["ben-lab"]["system"] == load().system
-    assert server.models["ben-lab"]["parameters"]["temperature"] == 0.2
+    assert server.models["ben-lab"]["parameters"] == parameters(load(), base)
+    assert server.capabilities(server.models["ben-lab"]) == ["completion", "tools"]
+    stored = value["ollama"]["stored"]
+    made = server.models[TAG]
+    assert [f"sha256:{digest}" for digest in stored.values()] == [*made["files"], *made["adapters"]]
+    assert (stored["base"] == base.sha256) == (running == "0.5.5")
     assert bool(server.models["ben-lab"]["adapters"]) == (form == "adapter")
     assert f"sha256:{base.sha256}" not in server.uploaded
     assert not list(lab_with_base.runs.rglob("*merged*"))
@@ -117,7 +124,7 @@ def test_an_older_server_is_asked_to_be_upgraded(contract: Callable[..., Any], j
         ("create", "forget base", "without SmolLM2"),
         ("show", "reset", "looking at"),
         ("show", "500", "looking at"),
-        ("show", "wrong digest", "without SmolLM2"),
+        ("show", "wrong digest", "without adapter.gguf"),
         ("chat", "reset", "a first word"),
         ("chat", "500", "a first word"),
     ],
@@ -195,7 +202,7 @@ def test_a_base_from_ollama_is_pulled_by_its_tag_and_used_where_its_bytes_are_th
     list(install_ollama(tagged, version, OllamaServer(server.url)))
     made = server.models[TAG]
     assert "pull" in server.requests and made["license"] == "Apache"
-    assert made["parameters"] == {"stop": ["<|im_end|>"], "top_p": 0.9, "temperature": 0.2}
+    assert made["parameters"] == parameters(load(), job.base) and made["parameters"]["top_p"] == 0.9
     server.failures["pull"] = "missing"
     del server.models["smollm2:135m"]
     with pytest.raises(InstallError, match="check the tag's spelling"):
@@ -211,7 +218,7 @@ def test_other_bytes_under_the_tag_are_not_trusted(contract: Callable[..., Any],
     server.add_model("smollm2:135m", "1" * 64)
     events = list(install_ollama(tagged, version, OllamaServer(server.url)))
     assert any("other bytes" in event.text for event in events if isinstance(event, Note))
-    assert server.models[TAG]["files"] == [f"sha256:{job.base.sha256}"]
+    assert server.blob(server.models[TAG]["files"][0]).resolve() == job.base.path.resolve()
 
 
 @pytest.mark.parametrize(
@@ -278,7 +285,7 @@ def test_versions_are_chosen_rolled_back_and_removed_on_ollama_too(
             "now",
             name,
             physics_version="old",
-            ollama={"host": server.url},
+            servers=[{"host": server.url}],
         )
         registry.add(version)
     assert [row["current"] for row in list_versions(lab)] == [True, False]
@@ -287,15 +294,126 @@ def test_versions_are_chosen_rolled_back_and_removed_on_ollama_too(
     assert use(lab, "ben-lab:two").version == "ben-lab:two" and server.models["ben-lab"]["system"] == "two"
     with pytest.raises(InstallError, match="is the one in use"):
         remove(lab, "two")
-    server.failures["copy"] = "reset"
-    with pytest.raises(InstallError, match="naming ben-lab"):
-        use(lab, "ben-lab:one")
-    current = registry.current()
-    assert current and current.version == "ben-lab:two"
     remove(lab, "ben-lab:one")
     assert "ben-lab:one" not in server.models and not (registry.folder / "one").exists()
     with pytest.raises(InstallError, match="no version before"):
         rollback(lab)
+    remove(lab, "ben-lab:two")  # the only one: its names go from the server too
+    assert not server.models and registry.current() is None and lagging(lab) == []
+
+
+def two_versions(lab: Lab, *servers: Any) -> Registry:
+    """A lab whose versions one and two are on all the servers; two is in use."""
+    registry = Registry(lab)
+    for name in ("one", "two"):
+        (registry.folder / name).mkdir(parents=True)
+        for server in servers:
+            server.add_model(f"ben-lab:{name}", "0" * 64, system=name)
+            server.add_model("ben-lab", "0" * 64, system=name)
+        adapter = f"models/ben-lab/{name}/adapter.gguf"
+        hosts = [{"host": server.url} for server in servers]
+        registry.add(Version(f"ben-lab:{name}", adapter, "smollm2", "x", "now", name, servers=hosts))
+    return registry
+
+
+@pytest.mark.parametrize("how", ["reset", "500"])
+def test_a_server_that_is_down_does_not_keep_a_version_from_answering(
+    how: str, contract: Callable[..., Any], lab: Lab
+) -> None:
+    up, down = contract(), contract()
+    registry = two_versions(lab, up, down)
+    down.failures["copy"] = how
+    assert rollback(lab).version == "ben-lab:one" and registry.current() == registry.named("one")
+    assert (up.models["ben-lab"]["system"], down.models["ben-lab"]["system"]) == ("one", "two")
+    assert len(lagging(lab)) == 1
+    assert f"{down.url} did not answer: ben-lab still stands for the former version" in lagging(lab)[0]
+    assert use(lab, "two").version == "ben-lab:two" and use(lab, "one").version == "ben-lab:one"
+    assert len(lagging(lab)) == 1
+    down.failures.clear()
+    list_versions(lab)  # whatever asks for the versions next tells the server
+    assert down.models["ben-lab"]["system"] == "one" and lagging(lab) == []
+
+
+def test_removing_clears_every_server_and_says_which_it_did_not_reach(contract: Callable[..., Any], lab: Lab) -> None:
+    up, down = contract(), contract()
+    registry = two_versions(lab, up, down)
+    down.failures["delete"] = "reset"
+    remove(lab, "one")
+    assert "ben-lab:one" not in up.models and "ben-lab:one" in down.models
+    assert lagging(lab) == [
+        f"{down.url} did not answer: ben-lab:one is still there; it is deleted when the server is back"
+    ]
+    remove(lab, "two")
+    assert up.models == {} and registry.versions() == [] and len(lagging(lab)) == 3
+    down.failures.clear()
+    catch_up(lab)
+    assert down.models == {} and lagging(lab) == []
+
+
+def test_a_tag_that_the_server_has_lost_is_forgotten(contract: Callable[..., Any], lab: Lab) -> None:
+    server = contract()
+    registry = two_versions(lab, server)
+    server.models.clear()
+    use(lab, "one")
+    assert lagging(lab) == [] and registry.named("one").servers == []
+
+
+def test_a_registry_of_before_remembers_its_server(lab: Lab) -> None:
+    registry = two_versions(lab)
+    data = json.loads(registry.path.read_text())
+    for entry in data["versions"]:
+        del entry["servers"]
+        entry["ollama"] = {"host": "http://127.0.0.1:9", "server": "0.24.0"}
+    data.pop("pending")
+    registry.path.write_text(json.dumps(data))
+    assert registry.named("two").on("http://127.0.0.1:9") == {"host": "http://127.0.0.1:9", "server": "0.24.0"}
+    assert registry.named("two").on("http://127.0.0.1:8") is None and registry.pending() == []
+
+
+def test_a_second_server_does_not_push_out_the_first(
+    quick: None, contract: Callable[..., Any], lab_with_base: Lab, small_adapter: Path, base: Base
+) -> None:
+    servers = [with_old(contract(version=running, engine=True), base) for running in ("0.33.0", "0.34.1")]
+    for server in servers:
+        params = InstallParams(target="ollama", adapter=str(small_adapter), ollama_host=server.url)
+        last_result(run(lab_with_base, params))
+    row = list_versions(lab_with_base)[0]
+    assert [(one["host"], one["form"]) for one in row["servers"]] == [
+        (servers[0].url, "adapter"),
+        (servers[1].url, "merged"),
+    ]
+    assert all(one["summary"].startswith("passed") for one in row["servers"])
+    remove(lab_with_base, row["version"])
+    assert [set(server.models) for server in servers] == [set(), set()]
+
+
+def test_a_failed_receipt_says_which_option_differed_first(
+    quick: None, contract: Callable[..., Any], lab_with_base: Lab, small_adapter: Path, base: Base
+) -> None:
+    server = with_old(contract(version="0.32.15", engine=True), base)
+    made = server.create
+
+    def forgetful(body: dict[str, Any]) -> Any:
+        body["parameters"].pop("repeat_penalty")
+        return made(body)
+
+    server.create = forgetful
+    params = InstallParams(target="ollama", adapter=str(small_adapter), ollama_host=server.url)
+    with pytest.raises(InstallError, match=r"options: repeat_penalty is not set there and 1\.0 here"):
+        list(run(lab_with_base, params))
+
+
+def test_the_servers_default_penalties_show_in_its_answers(contract: Callable[..., Any], base: Base) -> None:
+    """As a real server's do; the receipt's options leave nothing to them."""
+    ask = [{"role": "user", "content": "Say the word yes twelve times: yes yes yes"}]
+    for running in ("0.32.15", "0.33.0"):
+        server = with_old(contract(version=running, engine=True), base)
+        client = OllamaServer(server.url)
+        list(client.create("plain", files={"a.gguf": f"sha256:{base.sha256}"}, template=go_template(base)))
+        options = {"temperature": 0.0, "seed": 0, "num_predict": 24}
+        plain = client._client.chat("plain", ask, options=options).message.content
+        assert (plain == client.answer("plain", ask, 24).message.content) == (running == "0.33.0")
+        client.close()
 
 
 def test_the_modelfile_beside_the_adapter_is_what_ollama_create_reads(job: Job) -> None:
@@ -306,7 +424,8 @@ def test_the_modelfile_beside_the_adapter_is_what_ollama_create_reads(job: Job) 
     assert made.system == load().system and made.adapter == "./adapter.gguf"
     assert f'SYSTEM """{load().system}"""' in (job.run_folder / "Modelfile").read_text(encoding="utf-8")
     assert made.template == go_template(job.base) and made.template.endswith("<|im_start|>assistant\n")
-    assert made.from_ == str(job.base.path) and made.parameters == load().parameters
+    assert made.from_ == str(job.base.path) and made.parameters == parameters(load(), job.base)
+    assert made.parameters["repeat_penalty"] == 1.0 and made.parameters["stop"] == ["<|im_end|>", "<|im_start|>"]
 
 
 def test_a_base_is_pulled_through_the_server_with_its_progress(contract: Callable[..., Any], lab: Lab) -> None:
