@@ -78,8 +78,8 @@ def _field_errors(model: type[BaseModel], errors: list[dict[str, Any]]) -> list[
     if unknown:
         names = [one["loc"][-1] for one in unknown]
         said = describe_unknown(model, names)
-        if personal := [str(name) for name in names if name in _PERSONAL]:
-            said = f"only a person may choose {' and '.join(personal)}, on the command line: leave it out; {said}"
+        if owned := [str(name) for name in names if name in _PERSONAL]:
+            said = f"only a person may choose {' and '.join(owned)}, on the command line: leave it out; {said}"
         rows.append({**_field_error(model, unknown[0]), "msg": said})
     return rows[:20]
 
