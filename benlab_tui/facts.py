@@ -75,4 +75,4 @@ def _experiments(lab: Lab) -> str:
     count = sum(versions.values())
     old = count - versions.get(PHYSICS_VERSION, 0)
     told = f"{count:,} experiment{'' if count == 1 else 's'}"
-    return f"{told}, {old:,} of old physics: /rerun" if old else told
+    return f"{told}, {old:,} of older physics" if old else told

@@ -145,8 +145,8 @@ def _whole(entry: Entry) -> Value:
     marks |= {"note": entry.note} if entry.note else {}
     result = {**entry.result, **marks}
     if is_other_physics(result):
-        told = f"{result.get('summary', '')}\nold result ({mark(result)}): `{command_of(result)}` runs it again"
-        result["summary"] = told
+        result["older_physics"] = f"{mark(result)}: `{command_of(result)}` runs it again"
+        result["summary"] = f"{result.get('summary', '')} Older physics, {result['older_physics']}."
     if isinstance(result.get("features"), dict):
         return result
     values = {name: value for name, value in result.items() if name != "summary"}

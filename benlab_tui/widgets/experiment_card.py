@@ -9,9 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
+from benlab_tui.phrasing import as_slash
 from benlab_tui.text import inert, number, one_line
 from benlab_tui.widgets.turns import Turn
-from simulator.editions import is_other_physics, mark
+from simulator.editions import command_of, is_other_physics, mark
 
 _PLAIN = {"features", "forward_features", "reverse_features", "params", "summary", "experiment", "experiment_id"}
 
@@ -56,10 +57,11 @@ def head(result: dict[str, Any]) -> Content:
     shown = " ".join(f"{key}={_short(value)}" for key, value in params.items() if value is not None)
     title = Content.assemble(("⚛ ", "$accent"), (name, "bold"), (f"  {key}", "$foreground-muted"))
     lines = [title, Content(inert(shown))]
-    if is_other_physics(result):
-        old = inert(f"old result ({mark(result)}): kept, and not comparable with new ones; /rerun runs it again")
+    if is_other_physics(result) and "older_physics" not in result:
+        again = as_slash(f"`{command_of(result)}` runs it again")
+        old = inert(f"older physics ({mark(result)}): kept, and not comparable with new results; {again}")
         lines.append(Content.styled(old, "$warning"))
-    if summary := str(result.get("summary", "")):
+    if summary := as_slash(str(result.get("summary", ""))):
         lines.append(Content(inert(summary)))
     marks = [f"#{tag}" for tag in result.get("tags") or []] + ([str(result["note"])] if result.get("note") else [])
     if marks:
