@@ -17,7 +17,7 @@ from pipeline.chat_schema import STEPS, match_expression
 from pipeline.errors import LabError
 from simulator.errors import NotebookError
 from simulator.masking import mask_line
-from simulator.sqlite import in_words, migrate, open_database
+from simulator.sqlite import in_words, migrate, open_database, stored_object
 
 Role = Literal["user", "assistant", "tool", "command", "card", "note"]
 TITLE_LENGTH = 60
@@ -134,7 +134,7 @@ class Chats:
         """Replaces a message's text and adds to its meta."""
         with self._write() as conn:
             row = conn.execute("SELECT meta FROM chat_messages WHERE id = ?", (message_id,)).fetchone()
-            former = json.loads(row[0]) if row else {}
+            former = (stored_object(row[0]) if row else None) or {}
             conn.execute(
                 "UPDATE chat_messages SET content = ?, meta = ? WHERE id = ?",
                 (_stored(content), json.dumps({**former, **meta}), message_id),
@@ -174,8 +174,9 @@ class Chats:
         """The newest whole answer of the model, or None."""
         rows = self._read(
             "SELECT id, session_id, role, content, meta, created FROM chat_messages "
-            "WHERE role = 'assistant' AND trim(content) != '' AND COALESCE(json_extract(meta, '$.partial'), 0) = 0 "
-            "AND json_extract(meta, '$.kind') IS NULL ORDER BY id DESC LIMIT 1"
+            "WHERE role = 'assistant' AND trim(content) != '' AND CASE WHEN json_valid(meta) THEN "
+            "COALESCE(json_extract(meta, '$.partial'), 0) = 0 AND json_extract(meta, '$.kind') IS NULL ELSE 0 END "
+            "ORDER BY id DESC LIMIT 1"
         )
         return _message(rows[0]) if rows else None
 
@@ -209,7 +210,10 @@ class Chats:
     def recall(self, key: str, default: Any = None) -> Any:
         """A kept setting, or `default`."""
         rows = self._read("SELECT value FROM console_state WHERE key = ?", (key,))
-        return json.loads(rows[0][0]) if rows else default
+        try:
+            return json.loads(rows[0][0]) if rows else default
+        except (ValueError, TypeError, RecursionError):  # the file may be somebody else's
+            return default
 
     def _read(self, sql: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
         try:
@@ -253,7 +257,7 @@ def _like(text: str) -> str:
 
 
 def _message(row: sqlite3.Row) -> Message:
-    return Message(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5])
+    return Message(row[0], row[1], str(row[2]), str(row[3]), stored_object(row[4]) or {}, str(row[5]))
 
 
 def _now() -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import shutil
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import jobs
+from pipeline.files import lives, writer_of
 
 if TYPE_CHECKING:
     from pipeline.lab import Lab
 
 _OLD_TEMPORARY = 3600.0
-"""Seconds after which a temporary file belongs to no one that still writes it."""
+"""Seconds after which a temporary file that does not tell its writer belongs to no one that still writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +91,23 @@ def size_of(path: Path) -> int:
 
 
 def _cut_off(lab: Lab) -> list[Path]:
-    old = time.time() - _OLD_TEMPORARY
+    """What killed writers left in the lab, and what a killed restore left beside it."""
+    beside = f".{glob.escape(lab.root.name)}.*.tmp"
     found = []
-    for path in lab.root.rglob(".*.tmp"):
+    for path in [*lab.root.rglob(".*.tmp"), *lab.root.parent.glob(beside)]:
         try:
-            if path.lstat().st_mtime < old:
-                found.append(path)
+            about = path.lstat()
         except OSError:
             continue
+        if about.st_uid == os.geteuid() and not stat.S_ISLNK(about.st_mode) and _is_over(path.name, about.st_mtime):
+            found.append(path)
     return found
+
+
+def _is_over(name: str, modified: float) -> bool:
+    """Whether nobody writes that temporary file any more: its writer is gone, or is not told and long silent.
+
+    A writer that lives counts for more than the time of day, which may be set.
+    """
+    writer = writer_of(name)
+    return not lives(writer) if writer else modified < time.time() - _OLD_TEMPORARY

@@ -95,8 +95,8 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
     import shutil
 
     for left in folder.glob(f".{glob.escape(name) or '*'}.*.tmp"):
-        owner = left.name.removesuffix(".tmp").rpartition(".")[2].partition("-")[0]
-        if not owner.isdigit() or _lives(int(owner)):
+        writer = writer_of(left.name)
+        if not writer or lives(writer):
             continue
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)
@@ -156,7 +156,14 @@ def _beside(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
 
 
-def _lives(process: int) -> bool:
+def writer_of(name: str) -> int:
+    """Return the process that writes a temporary file of that name (`.NAME.PID-RANDOM.tmp`), or 0."""
+    owner, mark, _ = name.removesuffix(".tmp").rpartition(".")[2].partition("-")
+    return int(owner) if mark and owner.isascii() and owner.isdigit() and len(owner) < 10 else 0
+
+
+def lives(process: int) -> bool:
+    """Return whether a process of that number runs, whoever owns it."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

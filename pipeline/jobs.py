@@ -25,6 +25,7 @@ from pipeline.lab import Lab
 from simulator.events import Event, Failed, Result, from_line
 from simulator.masking import masked
 from simulator.private_files import opener
+from simulator.process_clock import boot_id, started_at
 from simulator.python_child import command, environment
 
 SECRETS = "BENLAB_SECRET_PARAMS"
@@ -32,13 +33,18 @@ SECRETS = "BENLAB_SECRET_PARAMS"
 
 _LATEST = 1e11
 _POLL = 0.05
+_LOOKED_AT = 1000
 _GRACE = 8.0
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One child process and its run folder. `born` is the process's start time, which tells it from a reused pid."""
+    """One child process and its run folder.
+
+    `boot` and `ticks` (`simulator.process_clock`) tell the process from a later one of the same pid, and no clock that
+    is set changes them. `born` is its start by the time of day, for systems without the two.
+    """
 
     id: str
     kind: str
@@ -47,6 +53,8 @@ class Job:
     pid: int
     born: float
     started: float
+    boot: str = ""
+    ticks: int = 0
 
     @property
     def events_path(self) -> Path:
@@ -63,6 +71,8 @@ class Job:
         child = _children.get(self.pid)
         if child is not None:
             return child.poll() is None
+        if self.boot:
+            return self.boot == boot_id() and self.ticks == started_at(self.pid)
         import psutil
 
         try:
@@ -112,8 +122,8 @@ def start(lab: Lab, kind: str, params: Mapping[str, Any]) -> Job:
             f"{kind} could not be started ({error.strerror or error}): free memory or disk and retry"
         ) from error
     _children[child.pid] = child
-    job = Job(folder.name, kind, folder, shown, child.pid, _birth(child.pid), time.time())
-    record = {key: getattr(job, key) for key in ("id", "kind", "params", "pid", "born", "started")}
+    job = Job(folder.name, kind, folder, shown, child.pid, _birth(child.pid), time.time(), *_place_in_boot(child.pid))
+    record = {key: getattr(job, key) for key in ("id", "kind", "params", "pid", "born", "started", "boot", "ticks")}
     try:
         write_text_atomic(folder / "job.json", json.dumps(record, indent=1))
     except LabError:
@@ -132,7 +142,9 @@ def load(folder: Path) -> Job | None:
         sound = (
             all(isinstance(part, str) for part in (job.id, job.kind))
             and isinstance(job.params, dict)
+            and isinstance(job.boot, str)
             and isinstance(job.pid, int)
+            and isinstance(job.ticks, int)
             and job.pid > 1
             and all(isinstance(part, int | float) and 0 <= part < _LATEST for part in (job.born, job.started))
         )
@@ -146,8 +158,10 @@ def find(lab: Lab, limit: int = 50) -> list[Job]:
     if not lab.runs.is_dir():
         return []
     folders = sorted((path for path in lab.runs.iterdir() if path.is_dir()), key=lambda path: path.name, reverse=True)
-    found = (load(folder) for folder in folders[: limit * 2])
-    return [job for job in found if job is not None][:limit]
+    found = [job for folder in folders[: limit * 2] if (job := load(folder)) is not None][:limit]
+    # Folders are named by the time of day: of a clock that was set back, a job that runs may stand far below.
+    older = (load(folder) for folder in folders[limit * 2 : limit * 2 + _LOOKED_AT])
+    return found + [job for job in older if job is not None and job.alive()]
 
 
 def read_events(path: Path) -> list[Event]:
@@ -207,6 +221,11 @@ def _parse(line: bytes) -> Event | None:
         return from_line(line.decode("utf-8"))
     except ValueError:
         return None
+
+
+def _place_in_boot(pid: int) -> tuple[str, int]:
+    ticks = started_at(pid)
+    return (boot_id(), ticks) if ticks is not None else ("", 0)
 
 
 def _birth(pid: int) -> float:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import LabError
 from simulator.errors import NotebookError
-from simulator.sqlite import in_words, migrate, open_database
+from simulator.sqlite import in_words, migrate, open_database, stored_object
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,29 +167,34 @@ def _add_glossary(conn: sqlite3.Connection, edition: str) -> None:
 
 
 def _add_experiments(conn: sqlite3.Connection, last: int) -> None:
-    import json
-
     rows = conn.execute("SELECT rowid, id, result FROM experiments WHERE rowid > ? ORDER BY rowid", (last,)).fetchall()
     for row in rows:
-        result = json.loads(row["result"])
+        last = row["rowid"]
+        result = stored_object(row["result"])
+        if result is None:
+            continue
         conn.execute("DELETE FROM passages WHERE kind = 'experiment' AND source = ?", (row["id"],))
         conn.execute(
             "INSERT INTO passages VALUES ('experiment', ?, ?, ?, '')", (row["id"], _title(result), _words(result))
         )
-        last = row["rowid"]
     if rows:
         _mark(conn, "experiments", str(last))
 
 
+def _table(result: dict[str, Any], name: str) -> dict[str, Any]:
+    found = result.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 def _title(result: dict[str, Any]) -> str:
-    params = result.get("params") or {}
+    params = _table(result, "params")
     shown = " ".join(f"{name} {value}" for name, value in params.items() if not isinstance(value, list))
     return f"{result.get('experiment')} {shown}"
 
 
 def _words(result: dict[str, Any]) -> str:
-    features = result.get("features") or {}
-    numbers = ", ".join(f"{name} {value:.4g}" for name, value in features.items())
+    features = _table(result, "features")
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in features.items() if isinstance(value, int | float))
     return f"{result.get('summary', '')} {numbers}".strip()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from simulator.errors import NotebookError, UnknownExperiment
 from simulator.fingerprint import PHYSICS_VERSION
-from simulator.sqlite import in_words, migrate, open_database, roll_back
+from simulator.sqlite import in_words, migrate, open_database, roll_back, stored_object
 
 _STEPS = [
     """
@@ -52,18 +52,28 @@ class Entry:
     tags: tuple[str, ...] = ()
 
 
-def _entry(result: str, created: str, note: str | None, tags: str | None) -> Entry:
-    return Entry(json.loads(result), created, note or "", tuple(sorted((tags or "").split())))
+def _entry(result: dict[str, Any], created: str, note: str | None, tags: str | None) -> Entry:
+    return Entry(result, created, note or "", tuple(sorted((tags or "").split())))
+
+
+def _result(text: object) -> dict[str, Any] | None:
+    """A stored result, or None if the row is not one."""
+    found = stored_object(text)
+    if found is None or not isinstance(found.get("params", {}), dict):
+        return None
+    return found if all(isinstance(found.get(name, ""), str) for name in ("experiment_id", "experiment")) else None
 
 
 class Notebook:
     """Results by experiment id. The same id is kept once: its newest result stands.
 
-    Raises NotebookError where lab.db cannot be opened, read or written.
+    `skipped` counts the rows that were read and are not a result. Raises NotebookError where lab.db cannot be opened,
+    read or written.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self.skipped = 0
         self._conn = open_database(self.path)
         migrate(self._conn, "notebook", _STEPS)
 
@@ -106,16 +116,21 @@ class Notebook:
             raise UnknownExperiment(
                 f"no experiment {experiment_id[:80]!r} is in this lab's notebook: run it first, or choose a recent id"
             )
-        return json.loads(row[0])
+        if (found := _result(row[0])) is None:
+            raise NotebookError(
+                f"the row {experiment_id[:80]!r} of {self.path} is not a result: run the experiment again, or delete "
+                f"it with `benlab notebook {experiment_id[:80]} delete=yes`"
+            )
+        return found
 
     def recent(self, limit: int = 20, experiment: str | None = None) -> list[dict[str, Any]]:
         """The newest results first, of one kind of experiment where it is named."""
         where, values = ("WHERE experiment = ?", [experiment]) if experiment else ("", [])
         with self._words("read"):
             rows = self._conn.execute(
-                f"SELECT result FROM experiments {where} ORDER BY created DESC, rowid DESC LIMIT ?", (*values, limit)
-            ).fetchall()
-        return [json.loads(row[0]) for row in rows]
+                f"SELECT result FROM experiments {where} ORDER BY created DESC, rowid DESC", values
+            )
+            return [result for result, _ in self._results(rows, limit)]
 
     def find(
         self, where: str, values: Sequence[Any], order: str = "created DESC, rowid DESC", limit: int = 20
@@ -125,14 +140,19 @@ class Notebook:
         `where` and `order` are SQL over the table experiments with marks for `values`; see `simulator.notebook_search`.
         """
         with self._words("read"):
+            # A row whose JSON is broken would end the whole query; CASE looks at nothing else of it.
+            if where != "1":
+                where = f"CASE WHEN json_valid(params) AND json_valid(result) THEN {where} ELSE 0 END"
             total = self._conn.execute(f"SELECT count(*) FROM experiments WHERE {where}", values).fetchone()[0]
+            former = self.skipped
             rows = self._conn.execute(
                 "SELECT result, created, (SELECT note FROM experiment_notes n WHERE n.id = experiments.id),"
                 " (SELECT group_concat(tag, ' ') FROM experiment_tags t WHERE t.id = experiments.id)"
-                f" FROM experiments WHERE {where} ORDER BY {order} LIMIT ?",
-                (*values, limit),
-            ).fetchall()
-        return int(total), [_entry(*row) for row in rows]
+                f" FROM experiments WHERE {where} ORDER BY {order}",
+                values,
+            )
+            found = [_entry(result, *rest) for result, rest in self._results(rows, limit)]
+        return int(total) - (self.skipped - former), found
 
     def entry(self, experiment_id: str) -> Entry:
         """Return one result with its time, tags and note. Raises UnknownExperiment."""
@@ -191,7 +211,9 @@ class Notebook:
                 "SELECT id, experiment, params FROM experiments WHERE physics_version != ? ORDER BY created, rowid",
                 (PHYSICS_VERSION,),
             ).fetchall()
-        return [(row[0], row[1], json.loads(row[2])) for row in rows]
+        found = [(row[0], row[1], stored_object(row[2])) for row in rows]
+        self.skipped += sum(params is None for _, _, params in found)
+        return [(key, experiment, params) for key, experiment, params in found if params is not None]
 
     def close(self) -> None:
         """Closes the connection; the notebook cannot be used after it."""
@@ -203,8 +225,20 @@ class Notebook:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _results(self, rows: Iterable[Sequence[Any]], limit: int) -> Iterator[tuple[dict[str, Any], Sequence[Any]]]:
+        """The first `limit` results of the rows, each with the row's further columns; others are counted."""
+        for row in rows:
+            if limit <= 0:
+                return
+            if (found := _result(row[0])) is None:
+                self.skipped += 1
+                continue
+            limit -= 1
+            yield found, tuple(row)[1:]
+
     def _change(self, experiment_id: str, sql: str, values: Sequence[str]) -> None:
-        self.get(experiment_id)
+        if not self.known([experiment_id]):
+            self.get(experiment_id)
         with self._words("written"):
             self._conn.execute(sql, values)
 

@@ -122,11 +122,19 @@ def as_row(entry: Entry) -> dict[str, Any]:
     """Return a run with its local time, tags and note; `older_physics` marks one of another physics version."""
     return {
         "result": entry.result,
-        "created": datetime.fromisoformat(entry.created).astimezone().strftime("%Y-%m-%d %H:%M"),
+        "created": _local(entry.created),
         "tags": list(entry.tags),
         "note": entry.note,
         "older_physics": entry.result.get("physics_version") != PHYSICS_VERSION,
     }
+
+
+def _local(created: str) -> str:
+    """Return the time of day here, or what the row says if that is no time."""
+    try:
+        return datetime.fromisoformat(created).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, TypeError, OverflowError):
+        return str(created)[:16]
 
 
 def number_of(result: Mapping[str, Any], name: str) -> float | None:

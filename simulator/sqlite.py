@@ -7,12 +7,14 @@ version i to i+1, in one transaction.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from simulator.errors import NotebookError
 from simulator.private_files import FILE, private_folder, restrict
@@ -123,6 +125,17 @@ def migrate(conn: sqlite3.Connection, component: str, steps: Sequence[str]) -> i
     except sqlite3.Error as error:
         raise NotebookError(in_words(f"lab.db (its {component} tables)", "prepared", error)) from error
     return len(steps)
+
+
+def stored_object(text: object) -> dict[str, Any] | None:
+    """Return the JSON object in a row's column, or None if it is anything else: lab.db may be somebody else's."""
+    if not isinstance(text, str):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def roll_back(conn: sqlite3.Connection) -> None:

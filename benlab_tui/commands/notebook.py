@@ -11,6 +11,7 @@ from benlab_tui.context import Context
 from benlab_tui.registry import Value, command
 from benlab_tui.text import number, one_line
 from simulator.editions import command_of, is_other_physics, mark
+from simulator.errors import NotebookError
 from simulator.notebook_search import TAG_PATTERN, NotebookSearch, number_of, search
 from simulator.params import Whole
 
@@ -69,11 +70,12 @@ async def notebook(context: Context, params: NotebookParams) -> Value:
 def _list(lab: Lab, params: NotebookParams) -> Value:
     with lab.notebook() as kept:
         found = search(kept, params)
+        skipped = kept.skipped
     lines = [_line(row, params.number) for row in found["runs"]]
     rows = [
         {
-            "id": row["result"]["experiment_id"],
-            "experiment": row["result"]["experiment"],
+            "id": row["result"].get("experiment_id", ""),
+            "experiment": row["result"].get("experiment", ""),
             "summary": one_line(str(row["result"].get("summary", "")), 120),
             **{name: row[name] for name in ("created", "tags", "note", "older_physics")},
         }
@@ -85,7 +87,16 @@ def _list(lab: Lab, params: NotebookParams) -> Value:
         lines.append(f"{len(rows)} of {found['matching']:,} runs; limit={min(1000, found['matching'])} lists more")
     if any(row["older_physics"] for row in found["runs"]):
         lines.append("Runs of older physics are kept and never averaged with new ones: `benlab rerun` runs them again.")
-    return {"experiments": rows, "matching": found["matching"], "summary": "\n".join(lines) or nothing}
+    if skipped:
+        lines.append(
+            f"{skipped} {'row' if skipped == 1 else 'rows'} of lab.db skipped: not the result of an experiment"
+        )
+    return {
+        "experiments": rows,
+        "matching": found["matching"],
+        "skipped": skipped,
+        "summary": "\n".join(lines) or nothing,
+    }
 
 
 def _line(row: dict[str, Any], wanted: str | None) -> str:
@@ -94,7 +105,7 @@ def _line(row: dict[str, Any], wanted: str | None) -> str:
     marks += ["(older physics)"] if row["older_physics"] else []
     said = f"{wanted} {number(number_of(result, wanted))}  " if wanted else ""
     words = f"{said}{one_line(str(result.get('summary', '')), 120)}  {' '.join(marks)}".rstrip()
-    return f"{result['experiment_id']}  {result['experiment']:<14}{words}"
+    return f"{result.get('experiment_id', '')}  {result.get('experiment', ''):<14}{words}"
 
 
 def _one(lab: Lab, params: NotebookParams) -> Value:
@@ -129,12 +140,15 @@ async def _delete(context: Context, key: str) -> Value:
             kept.delete(key)
         forget_explanation(context.lab, key)
 
-    entry = await asyncio.to_thread(look)
-    said = one_line(str(entry.result.get("summary", "")), 200)
-    if not await context.confirm(f"Delete {entry.result['experiment']} {key} with its tags and note? {said}"):
+    try:
+        result = (await asyncio.to_thread(look)).result
+    except NotebookError as error:  # a row that is not a result may be deleted all the same
+        result = {"experiment": "the row", "summary": str(error)}
+    said = one_line(str(result.get("summary", "")), 200)
+    if not await context.confirm(f"Delete {result.get('experiment', '')} {key} with its tags and note? {said}"):
         return {"deleted": None, "summary": "nothing was deleted"}
     await asyncio.to_thread(delete)
-    return {"deleted": key, "summary": f"deleted {entry.result['experiment']} {key}"}
+    return {"deleted": key, "summary": f"deleted {result.get('experiment', '')} {key}"}
 
 
 def _whole(entry: Entry) -> Value:
