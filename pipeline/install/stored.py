@@ -47,7 +47,7 @@ def _missing(server: OllamaServer, model: str, name: str, why: str) -> InstallEr
 
 def _other_model(shown: Mapping[str, Any], base: Path) -> str:
     """Return how the stored model differs from the file that was sent; empty if nothing shows that it does."""
-    from pipeline.export.gguf_file import read_head
+    from pipeline.gguf_head import read_head
 
     head = read_head(base)
     info = shown.get("model_info") or {}

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.chat import EmbeddedServer
-from pipeline.export.gguf_file import read_head
+from pipeline.gguf_head import read_head
 
 
 def _neighbour(name: str) -> Any:
