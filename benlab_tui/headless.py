@@ -36,7 +36,7 @@ def run_command(options: Options) -> int:
         variant, params = arguments.parse(command, options.words[1:])
         context = HeadlessContext(_lab(command, options), as_json=options.json, yes=options.yes)
         value = asyncio.run(_run(command, context, (variant, params) if variant else params))
-        return _finish(options, context, value)
+        return 0 if command.streams else _finish(options, context, value)
     except (Cancelled, Interrupted, KeyboardInterrupt):
         return _fail(options, "cancelled", "Interrupted", 130)
     except Declined as error:

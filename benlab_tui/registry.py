@@ -34,7 +34,8 @@ class Command:
     `positional` names the fields that bare words fill, in order; the last of them takes the rest of the line
     where `rest` is true. `variants` gives, for a command whose first word chooses its parameters
     (`experiment discovery`), each word's model; the word itself is kept in the field `variant_field`. `notes` gives
-    lines that its help shows after the parameters.
+    lines that its help shows after the parameters. A command that `streams` writes its own output and
+    has no result to show at its end.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Command:
     notes: Callable[[], list[str]] | None = None
     examples: tuple[str, ...] = ()
     group: str = "Lab"
+    streams: bool = False
 
 
 _commands: dict[str, Command] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from benlab_tui.text import inert, inert_json
 
@@ -26,6 +26,13 @@ def out_event(event: Event) -> None:
     from simulator.events import to_line
 
     _write(sys.stdout, inert_json(to_line(event)) + "\n")
+
+
+def out_json(value: dict[str, Any]) -> None:
+    """Write a value as one line of JSON, as `out_event` does."""
+    import json
+
+    _write(sys.stdout, inert_json(json.dumps(value, ensure_ascii=False, allow_nan=False)) + "\n")
 
 
 def _write(stream: TextIO, text: str) -> None:

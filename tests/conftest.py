@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,3 +81,42 @@ def lab_with_base(lab: Lab, base: Base) -> Lab:
 
 def _same_disk(one: Path, other: Path) -> bool:
     return one.stat().st_dev == other.stat().st_dev
+
+
+class ModelServer:
+    """An OpenAI-compatible server whose answers are given; it keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: list[str] = []
+        self.asked: list[dict[str, Any]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                outer.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                text = outer.answers.pop(0) if outer.answers else "That is all."
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.end_headers()
+                for piece in [text[i : i + 7] for i in range(0, len(text), 7)]:
+                    self._event({"choices": [{"delta": {"content": piece}}]})
+                self._event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+                self.wfile.write(b"data: [DONE]\n\n")
+
+            def _event(self, value: dict[str, Any]) -> None:
+                self.wfile.write(f"data: {json.dumps(value)}\n\n".encode())
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    """A server in a model's place."""
+    made = ModelServer()
+    yield made
+    made.http.shutdown()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from benlab_tui.context import Context
+from benlab_tui.errors import BadArgument
 from benlab_tui.registry import Value, command
 
 
@@ -18,6 +18,7 @@ class AskParams(BaseModel):
     question: str = Field(min_length=1, max_length=100_000, description="what to ask")
     base: bool = Field(default=False, description="ask the base without the adapter")
     model: str = Field(default="ben-lab", min_length=1, max_length=200, description="ben-lab, base, or a version")
+    allow: list[str] = Field(default_factory=list, description="long runs that may start unasked", examples=[["sweep"]])
     max_tokens: int = Field(default=512, ge=1, le=32_768, description="the answer's greatest length (tokens)")
 
 
@@ -31,30 +32,35 @@ class AskParams(BaseModel):
     group="Chat",
     examples=('ask "What does TRI measure?"',),
 )
-async def ask(context: Context, params: AskParams) -> Value:
-    """Streams the answer; the result holds it with its timings. Raises pipeline.errors.ChatError."""
-    from pipeline.chat import ChatOptions, Delta, Done, Message, open_engine
+async def ask(context: Any, params: AskParams) -> Value:
+    """Streams the answer, runs included; the result holds it with its timings. Raises pipeline.errors.ChatError."""
+    from benlab_tui.headless_talk import Lines, speak
+    from pipeline.chat import ChatOptions, open_engine
+    from pipeline.chat.conversation import Conversation
+    from pipeline.chat.lab_tools import names
 
+    if strange := [name for name in params.allow if name not in names()]:
+        raise BadArgument(f"allow names {strange[0]!r}, which is not a tool: use {', '.join(sorted(names()))}")
     engine = await open_engine(context.lab, "base" if params.base else params.model)
-    if engine.is_remote and not await context.confirm(
-        f"{engine.label} is not on this machine. Send the question there?"
-    ):
-        await engine.aclose()
-        return {"summary": "not sent"}
-    parts: list[str] = []
-    done: Done | None = None
     try:
-        question: Message = {"role": "user", "content": params.question}
-        async with aclosing(engine.chat([question], options=ChatOptions(max_tokens=params.max_tokens))) as events:
-            async for event in events:
-                if isinstance(event, Delta):
-                    parts.append(event.text)
-                    await context.write(event.text)
-                elif isinstance(event, Done):
-                    done = event
+        if engine.is_remote and not await context.confirm(
+            f"{engine.label} is not on this machine. Send the question there?"
+        ):
+            return {"summary": "not sent"}
+        talk = Conversation(engine, context.lab, allow=names() if context.yes else params.allow)
+        asks = Lines().confirm if context.interactive else None
+        options = ChatOptions(max_tokens=params.max_tokens)
+        answer, ran = await speak(talk, params.question, as_json=False, ask=asks, options=options, write=context.write)
     finally:
         await engine.aclose()
-    return {"question": params.question, "answer": "".join(parts), "engine": engine.label, **_timings(done)}
+    return {
+        "question": params.question,
+        "answer": answer.text,
+        "tools": ran,
+        "verified": [check.as_event() for check in answer.checks],
+        "engine": engine.label,
+        **_timings(answer.done),
+    }
 
 
 def _timings(done: object) -> Value:

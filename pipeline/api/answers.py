@@ -68,7 +68,7 @@ def _model_of(request: Request) -> type[BaseModel]:
     for name, model in schemas.REQUESTS.items():
         if schemas.path_of(name) == path:
             return model
-    return schemas.GenerateRequest
+    return schemas.ChatRequest if path == "/api/chat" else schemas.GenerateRequest
 
 
 def _field_errors(model: type[BaseModel], errors: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""POST /api/generate as Ollama answers it, so that the guide's query works without Ollama."""
+"""POST /api/generate and /api/chat as Ollama answers it, so that the guide's query works without Ollama."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pipeline.api.schemas import GenerateRequest
+from pipeline.api.schemas import ChatRequest, GenerateRequest
 from pipeline.api.work import Busy
 from pipeline.errors import ChatError, PipelineError
 
 if TYPE_CHECKING:
     from pipeline.chat import ChatEngine
-    from pipeline.chat.events import Message
+    from pipeline.chat.conversation import ToolRan
     from pipeline.lab import Lab
 
 ANSWER_SECONDS = 300.0
@@ -36,38 +36,49 @@ class Speaker:
         self._door = asyncio.Lock()
         self._waiting = 0
 
-    async def lines(self, request: GenerateRequest) -> AsyncIterator[dict[str, Any]]:
-        """Ollama's objects: pieces of the answer, then one with `done`. Raises ChatError."""
-        from pipeline.chat.events import ChatOptions, Delta, Done
+    async def lines(self, request: GenerateRequest | ChatRequest) -> AsyncIterator[dict[str, Any]]:
+        """Ollama's objects: pieces of the answer and the runs, then one with `done`. Raises ChatError."""
+        from pipeline.chat.conversation import Answered, Conversation, ToolRan
+        from pipeline.chat.events import ChatOptions, Delta
 
         async with self._own_turn(), asyncio.timeout(ANSWER_SECONDS):
-            engine = await self._open(request.model)
-            messages: list[Message] = [{"role": "user", "content": request.prompt}]
-            if request.system:
-                messages.insert(0, {"role": "system", "content": request.system})
-            reason = "stop"
+            talk = Conversation(await self._open(request.model), self.lab)
+            line = _ChatLine(request.model) if isinstance(request, ChatRequest) else _GenerateLine(request.model)
+            for role, text in request.turns():
+                if role == "tool":
+                    talk.history.add_result(text)
+                else:
+                    talk.history.add(role, text)
             chosen = request.options.model_dump(exclude={"num_predict"})
             options = ChatOptions(max_tokens=request.options.num_predict, **chosen)
-            async with aclosing(engine.chat(messages, options=options)) as events:
+            async with aclosing(talk.answer(options)) as events:
                 async for event in events:
                     if isinstance(event, Delta):
-                        yield _line(request.model, event.text)
-                    elif isinstance(event, Done):
-                        reason = event.reason
-            yield {**_line(request.model, "", done=True), "done_reason": reason}
+                        yield line.piece(event.text)
+                    elif isinstance(event, ToolRan) and (told := line.ran(event)):
+                        yield told
+                    elif isinstance(event, Answered):
+                        reason = event.done.reason if event.done else "stop"
+                        said = [check.as_event() for check in event.checks]
+                        yield {**line.last(), "done_reason": reason, "verified": said, "runs": event.runs}
 
-    async def answer(self, request: GenerateRequest) -> dict[str, Any]:
+    async def answer(self, request: GenerateRequest | ChatRequest) -> dict[str, Any]:
         """The whole answer as one object. Raises ChatError."""
         pieces: list[str] = []
         last: dict[str, Any] = {}
         try:
             async for last in self.lines(request):
-                pieces.append(last["response"])
+                message = last.get("message", {"role": "assistant", "content": last.get("response", "")})
+                if message["role"] == "assistant":
+                    pieces.append(message["content"])
         except TimeoutError:
             raise ChatError(f"the answer took longer than {ANSWER_SECONDS:g} s: ask for less") from None
-        return {**last, "response": "".join(pieces)}
+        text = "".join(pieces)
+        if isinstance(request, ChatRequest):
+            return {**last, "message": {"role": "assistant", "content": text}}
+        return {**last, "response": text}
 
-    async def stream(self, request: GenerateRequest) -> AsyncIterator[bytes]:
+    async def stream(self, request: GenerateRequest | ChatRequest) -> AsyncIterator[bytes]:
         """One JSON object a line; an error in the middle is a line too, as Ollama sends it."""
         try:
             async for line in self.lines(request):
@@ -75,7 +86,7 @@ class Speaker:
         except (PipelineError, Busy, TimeoutError) as error:
             yield json.dumps({"error": str(error) or "the answer took too long: ask for less"}).encode() + b"\n"
 
-    async def check(self, request: GenerateRequest) -> None:
+    async def check(self, request: GenerateRequest | ChatRequest) -> None:
         """Opens the engine, so that what is missing is said before an answer begins. Raises ChatError."""
         async with self._own_turn(), _bounded():
             await self._open(request.model)
@@ -145,6 +156,41 @@ async def _bounded() -> AsyncIterator[None]:
         raise ChatError(f"the model was not loaded within {ANSWER_SECONDS:g} s: try again later") from None
 
 
-def _line(model: str, text: str, *, done: bool = False) -> dict[str, Any]:
-    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    return {"model": model, "created_at": now, "response": text, "done": done}
+class _GenerateLine:
+    """Lines of /api/generate."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    def piece(self, text: str) -> dict[str, Any]:
+        """A piece of the answer."""
+        return {**_head(self._model), "response": text, "done": False}
+
+    def ran(self, event: ToolRan) -> dict[str, Any] | None:
+        """A run; the form has no place for it."""
+        return None
+
+    def last(self) -> dict[str, Any]:
+        """The end."""
+        return {**_head(self._model), "response": "", "done": True}
+
+
+class _ChatLine(_GenerateLine):
+    """Lines of /api/chat; a run is a message of the role tool."""
+
+    def piece(self, text: str) -> dict[str, Any]:
+        """A piece of the answer."""
+        return {**_head(self._model), "message": {"role": "assistant", "content": text}, "done": False}
+
+    def ran(self, event: ToolRan) -> dict[str, Any] | None:
+        """The tool message that the model reads."""
+        message = {"role": "tool", "tool_name": event.call.name, "content": event.text}
+        return {**_head(self._model), "message": message, "done": False}
+
+    def last(self) -> dict[str, Any]:
+        """The end."""
+        return {**_head(self._model), "message": {"role": "assistant", "content": ""}, "done": True}
+
+
+def _head(model: str) -> dict[str, Any]:
+    return {"model": model, "created_at": datetime.now(UTC).isoformat().replace("+00:00", "Z")}

@@ -6,9 +6,9 @@ text is not taken for one.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import CoreSchema
 
 from simulator import params
@@ -103,7 +103,9 @@ REQUESTS: dict[str, type[BaseModel]] = {
 }
 
 
-POSTS = frozenset(["/api/generate", *(path_of(name) + suffix for name in EXPERIMENTS for suffix in ("", "/stream"))])
+POSTS = frozenset(
+    ["/api/generate", "/api/chat", *(path_of(name) + suffix for name in EXPERIMENTS for suffix in ("", "/stream"))]
+)
 
 
 class Answer(BaseModel):
@@ -303,6 +305,69 @@ class GenerateRequest(BaseModel):
             raise ValueError("half a surrogate pair is no text: send valid Unicode")
         return value
 
+    def turns(self) -> list[tuple[str, str]]:
+        """The system prompt and the prompt, as (role, text)."""
+        return [*([("system", self.system)] if self.system else []), ("user", self.prompt)]
+
+
+class ChatTurn(BaseModel):
+    """One message; a `tool` message is a result that an earlier answer told."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str = Field("", max_length=32_000)
+
+    @field_validator("content")
+    @classmethod
+    def _valid(cls, value: str) -> str:
+        if any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+            raise ValueError("half a surrogate pair is no text: send valid Unicode")
+        return value
+
+
+class ChatRequest(BaseModel):
+    """Ollama's request of a conversation; the lab runs its own experiments, so `tools` stays out."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    model: str = Field("ben-lab", pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$", examples=["ben-lab"])
+    messages: list[ChatTurn] = Field(
+        min_length=1, max_length=200, examples=[[{"role": "user", "content": "Run a cluster chain of 48 sites."}]]
+    )
+    tools: list[dict[str, Any]] = Field(default_factory=list, max_length=0)
+    stream: bool = True
+    options: GenerateOptions = Field(default_factory=GenerateOptions)
+
+    @field_validator("model")
+    @classmethod
+    def _local(cls, value: str) -> str:
+        if value.startswith("url:"):
+            raise ValueError("models of other servers are not passed on: name one of this lab")
+        return value
+
+    @model_validator(mode="after")
+    def _asks(self) -> ChatRequest:
+        if self.messages[-1].role != "user" or not self.messages[-1].content.strip():
+            raise ValueError("messages ends without a question: let the last one be a user message with text")
+        return self
+
+    def turns(self) -> list[tuple[str, str]]:
+        """The messages as (role, text)."""
+        return [(message.role, message.content) for message in self.messages]
+
+
+class ChatAnswer(BaseModel):
+    """Ollama's answer of a conversation; one line of it a piece if it streams."""
+
+    model: str
+    created_at: str
+    message: ChatTurn
+    done: bool
+    done_reason: str | None = None
+    verified: list[dict[str, Any]] | None = None
+    runs: list[str] | None = None
+
 
 class GenerateAnswer(BaseModel):
     """Ollama's answer; one line of it a piece where it streams."""
@@ -312,3 +377,5 @@ class GenerateAnswer(BaseModel):
     response: str
     done: bool
     done_reason: str | None = None
+    verified: list[dict[str, Any]] | None = None
+    runs: list[str] | None = None

@@ -222,6 +222,20 @@ def _add_generate(app: FastAPI, speaker: Speaker) -> None:
         await speaker.check(request)
         return StreamingResponse(speaker.stream(request), media_type="application/x-ndjson")
 
+    @app.post(
+        "/api/chat",
+        summary="A conversation with the lab's model, as Ollama answers it",
+        responses={
+            **_only(400, 401, 403, 408, 413, 415, 422, 503),
+            200: {"model": schemas.ChatAnswer, "content": {"application/x-ndjson": {"schema": {"type": "string"}}}},
+        },
+    )
+    async def chat(request: schemas.ChatRequest) -> Response:
+        if not request.stream:
+            return Json(await speaker.answer(request))
+        await speaker.check(request)
+        return StreamingResponse(speaker.stream(request), media_type="application/x-ndjson")
+
 
 def serve(
     lab: Lab,

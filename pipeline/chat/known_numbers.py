@@ -12,14 +12,16 @@ from typing import Any
 import simulator
 from pipeline.chat.result_forms import FORMS
 from pipeline.chat.result_text import result_text
+from simulator.cost import experiment_seconds
 from simulator.errors import SimulatorError
+from simulator.events import last_result
 from simulator.number_text import numbers_in, plain_minus
 
 Run = Mapping[str, Any]
 
 MOST_RUNS = 6
-_AT_ONCE = 256**3 * 32
-"""Sites cubed times layers of a run that is made again for a check: about a second."""
+_AT_ONCE_SECONDS = 1.0
+"""Estimated compute up to which a run is made again for a check."""
 _COMMON = (0.0, 1.0, 2.0, 100.0, float(len(simulator.FEATURE_NAMES)), float(len(simulator.PHASES)))
 
 
@@ -82,21 +84,15 @@ def _again(result: Run) -> Run | None:
     experiment = simulator.EXPERIMENTS.get(name)
     if experiment is None or not isinstance(params, Mapping):
         return None
-    if not experiment.quick or result.get("physics_version") != simulator.PHYSICS_VERSION or _work(params) > _AT_ONCE:
+    if not experiment.quick or result.get("physics_version") != simulator.PHYSICS_VERSION:
         return result
     try:
-        return simulator.run_now(name, **params)
+        checked = simulator.validate(experiment.params, params)
+        if experiment_seconds(checked) > _AT_ONCE_SECONDS:
+            return result
+        return last_result(simulator.run(name, checked))
     except (SimulatorError, TypeError):
         return None
-
-
-def _work(params: Mapping[str, Any]) -> float:
-    factors = params.get("depth_factors") or [1]
-    depth = params.get("depth") or params.get("base_depth") or 1
-    try:
-        return float(params.get("system_size") or 1) ** 3 * float(depth) * max(map(float, factors))
-    except (TypeError, ValueError):
-        return float("inf")
 
 
 def _floats(value: Any, depth: int) -> Iterator[float]:

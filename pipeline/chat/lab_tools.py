@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import simulator
 from pipeline.errors import LabError
 from simulator import notebook_search
+from simulator.cost import experiment_seconds
 from simulator.errors import SimulatorError
 from simulator.events import Event, Failed, Result
 
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 ASKED_FIRST = frozenset({"sweep", "scientist", "scan"})
 """Experiments that are asked about first, because they may run for minutes and fill the notebook."""
 
-_LONG_DISCOVERY = 3e8
-"""Sites cubed times runs from which a discovery is asked about too: about ten seconds."""
-_IN_THREAD = 2e7
-"""Sites cubed times layers up to which an experiment runs in a thread, which cannot be stopped: about 0.1 s."""
+_LONG_SECONDS = 10.0
+"""Estimated compute from which a discovery is asked about too."""
+_IN_THREAD_SECONDS = 0.5
+"""Estimated compute up to which an experiment runs in a thread, which cannot be stopped."""
 
 
 class Refused(Exception):
@@ -110,11 +111,7 @@ def _inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_asked_first(name: str, params: BaseModel) -> bool:
     """Return whether the person is asked before this runs."""
-    if name == "discovery":
-        values = params.model_dump()
-        runs = len(values["phases"]) * values["num_per_phase"]
-        return bool(runs * values["system_size"] ** 3 > _LONG_DISCOVERY)
-    return name in ASKED_FIRST
+    return name in ASKED_FIRST or (name == "discovery" and experiment_seconds(params) > _LONG_SECONDS)
 
 
 def question(name: str, params: BaseModel) -> str:
@@ -190,8 +187,4 @@ def _in_thread(lab: Lab, name: str, params: BaseModel) -> dict[str, Any]:
 
 
 def _is_short(name: str, params: BaseModel) -> bool:
-    if not simulator.EXPERIMENTS[name].quick:
-        return False
-    values = params.model_dump()
-    depth = values.get("depth") or values.get("base_depth", 1) * max(values.get("depth_factors", [1]))
-    return bool(values.get("system_size", 32) ** 3 * depth <= _IN_THREAD)
+    return simulator.EXPERIMENTS[name].quick and experiment_seconds(params) <= _IN_THREAD_SECONDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Collection
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -11,16 +12,17 @@ if TYPE_CHECKING:
     from pipeline.lab import Lab
 
 
-def ask(prompt: str, *, model: str = "ben-lab", lab: Lab | None = None) -> str:
-    """The model's answer to one prompt, under the Modelfile's system prompt. Raises ChatError.
+def ask(prompt: str, *, model: str = "ben-lab", lab: Lab | None = None, allow: Collection[str] = ()) -> str:
+    """Return the model's answer to one prompt, under the Modelfile's system prompt. Raises ChatError.
 
+    It may run experiments, under the console's limits; long ones (sweep, scientist) only if `allow` names them.
     Works with or without a running event loop, so it may be called from a notebook as well.
     """
     answer: list[str | BaseException] = []
 
     def run() -> None:
         try:
-            answer.append(asyncio.run(_ask(prompt, model, lab)))
+            answer.append(asyncio.run(_ask(prompt, model, lab, allow)))
         except BaseException as error:
             answer.append(error)
 
@@ -32,14 +34,15 @@ def ask(prompt: str, *, model: str = "ben-lab", lab: Lab | None = None) -> str:
     return answer[0]
 
 
-async def _ask(prompt: str, model: str, lab: Lab | None) -> str:
-    from pipeline.chat.events import Delta
+async def _ask(prompt: str, model: str, lab: Lab | None, allow: Collection[str]) -> str:
+    from pipeline.chat.conversation import Answered, Conversation
     from pipeline.chat.open import open_engine
     from pipeline.lab import find_lab
 
-    engine = await open_engine(lab or find_lab(), model)
+    place = lab or find_lab()
+    engine = await open_engine(place, model)
     try:
-        async with aclosing(engine.chat([{"role": "user", "content": prompt}])) as events:
-            return "".join([event.text async for event in events if isinstance(event, Delta)])
+        async with aclosing(Conversation(engine, place, allow=allow).ask(prompt)) as events:
+            return "".join([event.text async for event in events if isinstance(event, Answered)])
     finally:
         await engine.aclose()

@@ -29,6 +29,7 @@ LONGEST = 1600
 _LEAST_CHANGES = 2
 """Compared quantities of one message, if its own marks are not more: the marks, then the largest changes."""
 _LARGEST_RATIO = 100
+_USUAL: dict[str, Any] = {"shots": 0, "workers": 0, "sector": "mixture"}
 _MOST_ITEMS = 24
 _HIDDEN = {"experiment", "experiment_id", "params", "physics_version", "summary", "feature_vector", "comparison"}
 
@@ -118,11 +119,11 @@ def _settings(result: Result) -> str:
 
 
 def _told(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings worth telling: what is not given, and exact measurement (shots 0), are left out."""
+    """Settings worth telling: those not given and the usual ones of the measurement are left out."""
     return {
         name: value
         for name, value in islice(params.items(), 20)
-        if value is not None and not (name in ("shots", "workers") and value == 0)
+        if value is not None and _USUAL.get(name, ...) != value
     }
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
 from contextlib import aclosing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -26,46 +23,8 @@ CHAIN = {"phase_type": "spt_cluster", "system_size": 48, "depth": 10}
 LONGER = {**CHAIN, "system_size": 96}
 
 
-class Server:
-    """An OpenAI-compatible server whose answers are given; it keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: list[str] = []
-        self.asked: list[dict[str, Any]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                outer.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                text = outer.answers.pop(0) if outer.answers else "That is all."
-                self.send_response(200)
-                self.send_header("Content-Type", "text/event-stream")
-                self.end_headers()
-                for piece in [text[i : i + 7] for i in range(0, len(text), 7)]:
-                    self._event({"choices": [{"delta": {"content": piece}}]})
-                self._event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
-                self.wfile.write(b"data: [DONE]\n\n")
-
-            def _event(self, value: dict[str, Any]) -> None:
-                self.wfile.write(f"data: {json.dumps(value)}\n\n".encode())
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-
-
 @pytest.fixture
-def model() -> Iterator[Server]:
-    made = Server()
-    yield made
-    made.http.shutdown()
-
-
-@pytest.fixture
-def talk(model: Server, lab: Lab) -> Conversation:
+def talk(model: Any, lab: Lab) -> Conversation:
     """A chat in an empty lab."""
     return Conversation(OpenAIEngine(model.url, "m"), lab)
 
@@ -88,7 +47,7 @@ def of(events: list[Any], kind: type) -> list[Any]:
     return [event for event in events if isinstance(event, kind)]
 
 
-async def test_a_run_is_followed_up(talk: Conversation, model: Server) -> None:
+async def test_a_run_is_followed_up(talk: Conversation, model: Any) -> None:
     """Both results reach the model as the tool message, the second with what changed."""
     before, after = simulator.run_now("run_phase", **CHAIN), simulator.run_now("run_phase", **LONGER)
     change = result_text(after, before).splitlines()[-1]
@@ -109,7 +68,7 @@ async def test_a_run_is_followed_up(talk: Conversation, model: Server) -> None:
     ]
 
 
-async def test_a_number_from_nowhere_is_marked_as_it_comes(talk: Conversation, model: Server) -> None:
+async def test_a_number_from_nowhere_is_marked_as_it_comes(talk: Conversation, model: Any) -> None:
     """Before the answer is over; with nothing run, the turn names the command that measures."""
     model.answers = ["The string order is 0.61. That is high, and more words follow."]
     events = await turn(talk, "What is the string order of spt_cluster with depth 7?")
@@ -122,7 +81,7 @@ async def test_a_number_from_nowhere_is_marked_as_it_comes(talk: Conversation, m
     assert not of(await turn(talk, "And the entropy?"), c.Answered)[0].proposal
 
 
-async def test_a_model_that_calls_itself_in_a_circle_is_stopped(talk: Conversation, model: Server) -> None:
+async def test_a_model_that_calls_itself_in_a_circle_is_stopped(talk: Conversation, model: Any) -> None:
     """The same call is refused at its second coming, however its arguments are written."""
     other = {"depth": 10, "system_size": 48.0, "phase_type": "spt", "seed": 0}
     model.answers = [call_text("run_phase", CHAIN), call_text("run_phase", other), call_text("run_phase", CHAIN)]
@@ -133,7 +92,7 @@ async def test_a_model_that_calls_itself_in_a_circle_is_stopped(talk: Conversati
     assert "in this turn already" in of(events, c.Answered)[0].text
 
 
-async def test_calls_end_after_some_rounds_and_the_model_still_answers(talk: Conversation, model: Server) -> None:
+async def test_calls_end_after_some_rounds_and_the_model_still_answers(talk: Conversation, model: Any) -> None:
     """After the last round no tool is offered; a call then is shown as a command."""
     calls = [call_text("run_phase", {**CHAIN, "seed": seed, "system_size": 8}) for seed in range(5)]
     model.answers = calls
@@ -153,7 +112,7 @@ async def test_calls_end_after_some_rounds_and_the_model_still_answers(talk: Con
     ],
 )
 async def test_what_may_run_long_waits_for_consent(
-    talk: Conversation, model: Server, name: str, arguments: dict[str, Any]
+    talk: Conversation, model: Any, name: str, arguments: dict[str, Any]
 ) -> None:
     """No word is no; the question says what would run."""
     model.answers = [call_text(name, arguments)]
@@ -164,7 +123,7 @@ async def test_what_may_run_long_waits_for_consent(
     assert not of(events, c.ToolStarted)
 
 
-async def test_a_yes_or_allow_runs_it(model: Server, lab: Lab) -> None:
+async def test_a_yes_or_allow_runs_it(model: Any, lab: Lab) -> None:
     """In a process of its own, without the turn's limit."""
     grid = call_text("sweep", {"seeds": 2, "system_sizes": [8], "depths": [2], "phases": ["spt_cluster"]})
     for allow, yes in (((), True), (("sweep",), None)):
@@ -176,7 +135,7 @@ async def test_a_yes_or_allow_runs_it(model: Server, lab: Lab) -> None:
         assert of(events, c.ToolStarted)[0].job.state() == "done"
 
 
-async def test_compute_of_a_turn_ends_and_its_process_with_it(model: Server, lab: Lab) -> None:
+async def test_compute_of_a_turn_ends_and_its_process_with_it(model: Any, lab: Lab) -> None:
     talk = Conversation(OpenAIEngine(model.url, "m"), lab, limits=Limits(seconds=0.5))
     model.answers = [call_text("discovery", {"num_per_phase": 40, "system_size": 64, "depth": 32})]
     events = await turn(talk, "go")
@@ -194,7 +153,7 @@ async def test_compute_of_a_turn_ends_and_its_process_with_it(model: Server, lab
         ('TOOL: {"name": "sweep", "arguments": {"cluster": "tcp://127.0.0.1:1"}}', "cluster"),
     ],
 )
-async def test_a_bad_call_goes_back_with_its_reason(talk: Conversation, model: Server, text: str, reason: str) -> None:
+async def test_a_bad_call_goes_back_with_its_reason(talk: Conversation, model: Any, text: str, reason: str) -> None:
     """Once; the model may then answer."""
     model.answers = [text, "I see."]
     events = await turn(talk, "go")
@@ -210,14 +169,14 @@ async def test_a_bad_call_goes_back_with_its_reason(talk: Conversation, model: S
         'TOOL: {"name": "run_phase", "arguments": ' + json.dumps(json.dumps(CHAIN)) + "}",
     ],
 )
-async def test_a_call_in_a_sentence_and_arguments_as_text_run(talk: Conversation, model: Server, text: str) -> None:
+async def test_a_call_in_a_sentence_and_arguments_as_text_run(talk: Conversation, model: Any, text: str) -> None:
     model.answers = [text]
     events = await turn(talk, "go")
     assert of(events, c.ToolRan)[0].params["system_size"] == 48
     assert "TOOL" not in "".join(event.text for event in of(events, Delta))
 
 
-async def test_a_lab_without_tools_offers_none(model: Server, lab: Lab) -> None:
+async def test_a_lab_without_tools_offers_none(model: Any, lab: Lab) -> None:
     """`[chat] tools = false`: a call is shown as the command that a person can run."""
     (lab.root / "benlab.toml").write_text("[chat]\ntools = false\n")
     talk = Conversation(OpenAIEngine(model.url, "m"), lab)
