@@ -1,82 +1,119 @@
-"""PhaseDetector: a calibrated classifier of the four phases, trained on runs made here.
+"""PhaseDetector: a calibrated classifier of the four phases that knows what it has not seen.
 
-Multinomial logistic regression on standardised fingerprints, with a temperature
-fitted on runs it has not seen (Guo et al., ICML 2017). Training, calibration and test
-runs have different seeds. It is kept as JSON, and needs no scikit-learn to be used.
+Logistic regression on fingerprints and their products, with a temperature fitted on runs that the fit has not
+seen (Guo et al., ICML 2017). A fingerprint further from the training runs than almost any known run is `unknown`.
+It is kept as JSON, and needs no scikit-learn to be used. `detector_training.py` makes it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.batch import Run, measure_runs
 from simulator.errors import BadParameter
-from simulator.events import Event, Progress
 from simulator.fingerprint import FEATURE_NAMES, PHYSICS_VERSION
 from simulator.params import PHASES
 from simulator.private_files import opener, private_folder
 
 Floats = NDArray[np.float64]
 
-SIZES = (8, 64)
-DEPTHS = (2, 16)
-NOISE = (0, 1000, 100)
-RUNS = 4000
-# Shares of the runs: what is left over after training and calibration is the test.
-TRAINING, CALIBRATION = 0.7, 0.1
-_FIRST_SEED = 1_000_000
-_BATCH = 500
+UNKNOWN = "unknown"
+NEIGHBOURS = 3
+_GROWING = [FEATURE_NAMES.index(name) for name in ("entropy_mean", "entropy_max", "entropy_final", "correlation_range")]
+_WILD = 1e9
+_BLOCK = 256
+
+
+def squeezed(features: Sequence[Sequence[float]] | Floats) -> Floats:
+    """Return (rows, 13): entropies and the range, which grow with the chain, by their logarithm; the rest unchanged.
+
+    Raises BadParameter unless `features` has rows of 13 finite numbers.
+    """
+    table = np.asarray(features, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] != len(FEATURE_NAMES) or not np.isfinite(table).all():
+        raise BadParameter(f"features have shape {table.shape}: give rows of {len(FEATURE_NAMES)} finite numbers")
+    table = np.clip(table, -_WILD, _WILD)
+    table[:, _GROWING] = np.log2(1.0 + np.maximum(table[:, _GROWING], 0.0)) + np.minimum(table[:, _GROWING], 0.0)
+    return table
+
+
+def products(scaled: Floats) -> Floats:
+    """Return the columns and the products of every two of them."""
+    left, right = np.triu_indices(scaled.shape[1])
+    held = np.clip(scaled, -20.0, 20.0)
+    return np.hstack([held, held[:, left] * held[:, right]])
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseDetector:
-    """Weights (4, 13), offsets (4,) on features centred and divided by their spread, and a temperature."""
+    """A fitted detector.
+
+    `weights` (4, 104) and `offsets` (4,) act on standardised fingerprints and their products; `known` (runs, 13) are
+    the standardised training runs and `labels` (runs,) their phases; `whiten` (4, 13, 13) makes a phase's own runs
+    spread equally in every direction, and within `reach` (4,) of its runs lie 99 % of that phase.
+    """
 
     centre: Floats
     spread: Floats
     weights: Floats
     offsets: Floats
     temperature: float
+    known: Floats
+    labels: NDArray[np.int64]
+    whiten: Floats
+    reach: Floats
     report: dict[str, Any] = field(default_factory=dict)
 
     def probabilities(self, features: Sequence[Sequence[float]] | Floats) -> Floats:
-        """(rows, 4): the probability of each phase in the order of PHASES. Raises BadParameter."""
-        table = np.asarray(features, dtype=np.float64)
-        if table.ndim != 2 or table.shape[1] != len(FEATURE_NAMES) or not np.isfinite(table).all():
-            raise BadParameter(f"features have shape {table.shape}: give rows of {len(FEATURE_NAMES)} finite numbers")
-        # Wild numbers are held where the answer no longer changes, so that no exponent overflows.
-        scaled = np.clip((np.clip(table, -1e9, 1e9) - self.centre) / self.spread, -1e6, 1e6)
-        scores = (scaled @ self.weights.T + self.offsets) / self.temperature
+        """Return (rows, 4): each phase's probability in the order of PHASES, if it is one of them at all.
+
+        Raises BadParameter.
+        """
+        scores = (products(self._scaled(features)) @ self.weights.T + self.offsets) / self.temperature
         raised = np.exp(scores - scores.max(axis=1, keepdims=True))
         return raised / raised.sum(axis=1, keepdims=True)
 
+    def novelty(self, features: Sequence[Sequence[float]] | Floats) -> Floats:
+        """Return (rows,): the distance to the nearest phase's runs in units of its reach. Above 1 is unknown."""
+        scaled = self._scaled(features)
+        phases = np.unique(self.labels)
+        apart = []
+        for one in phases:
+            turned, own = scaled @ self.whiten[one], self.known[self.labels == one] @ self.whiten[one]
+            apart.append(own_distance(turned, own) / self.reach[one])
+        return np.min(apart, axis=0)
+
+    def read(self, features: Sequence[Sequence[float]] | Floats) -> list[str]:
+        """Return the likeliest phase of each row, or `unknown`."""
+        guesses, novelty = self.probabilities(features).argmax(axis=1), self.novelty(features)
+        return [UNKNOWN if far > 1 else PHASES[guess] for guess, far in zip(guesses, novelty, strict=True)]
+
+    def _scaled(self, features: Sequence[Sequence[float]] | Floats) -> Floats:
+        return np.clip((squeezed(features) - self.centre) / self.spread, -1e6, 1e6)
+
     def save(self, path: Path) -> None:
-        """Writes JSON through a temporary name: a kill leaves the old file or the new one."""
+        """Write JSON through a temporary name: a kill leaves the old file or the new one."""
         private_folder(path.parent)
         values = {
             "kind": "phase-detector",
             "physics_version": PHYSICS_VERSION,
             "phases": list(PHASES),
             "features": list(FEATURE_NAMES),
-            "centre": self.centre.tolist(),
-            "spread": self.spread.tolist(),
-            "weights": self.weights.tolist(),
-            "offsets": self.offsets.tolist(),
+            **{name: getattr(self, name).tolist() for name in _ARRAYS},
             "temperature": self.temperature,
             "report": self.report,
         }
         draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             with open(draft, "w", encoding="utf-8", opener=opener) as file:
-                json.dump(values, file, allow_nan=False, indent=1)
+                json.dump(values, file, allow_nan=False)
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(path)
@@ -85,116 +122,60 @@ class PhaseDetector:
 
     @classmethod
     def load(cls, path: Path) -> PhaseDetector:
-        """Raises BadParameter where the file is none, is damaged, or belongs to another physics version."""
+        """Raises BadParameter if the file is not a detector, is damaged, or belongs to another physics version."""
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            found = cls(
-                centre=np.array(values["centre"], dtype=np.float64),
-                spread=np.array(values["spread"], dtype=np.float64),
-                weights=np.array(values["weights"], dtype=np.float64),
-                offsets=np.array(values["offsets"], dtype=np.float64),
-                temperature=float(values["temperature"]),
-                report=dict(values["report"]),
-            )
-            known = (values["physics_version"], values["phases"], values["features"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            physics = values["physics_version"]
+            known = (values["phases"], values["features"])
+            if physics == PHYSICS_VERSION and known == (list(PHASES), list(FEATURE_NAMES)):
+                arrays: dict[str, Any] = {name: np.array(values[name], dtype=kind) for name, kind in _ARRAYS.items()}
+                found = cls(**arrays, temperature=float(values["temperature"]), report=dict(values["report"]))
+                sound = found._sound()
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise BadParameter(f"{path} is no phase detector ({type(error).__name__}): train it again") from None
-        if known != (PHYSICS_VERSION, list(PHASES), list(FEATURE_NAMES)):
-            raise BadParameter(f"{path} was trained on physics {known[0]}, not {PHYSICS_VERSION}: train it again")
-        width = len(FEATURE_NAMES)
-        shapes = [part.shape for part in (found.centre, found.spread, found.weights, found.offsets)]
-        numbers = [found.centre, found.spread, found.weights, found.offsets, np.array(found.temperature)]
-        sound = all(np.isfinite(part).all() for part in numbers) and (found.spread > 0).all() and found.temperature > 0
-        if shapes != [(width,), (width,), (len(PHASES), width), (len(PHASES),)] or not sound:
+        if physics != PHYSICS_VERSION or known != (list(PHASES), list(FEATURE_NAMES)):
+            said = str(physics)[:40]
+            raise BadParameter(f"{path} was trained on physics {said}, not {PHYSICS_VERSION}: train it again")
+        if not sound:
             raise BadParameter(f"{path} has numbers of the wrong shape or kind: train it again")
         return found
 
-
-def training_runs(count: int = RUNS, seed: int = 0) -> list[Run]:
-    """Runs over sizes 8-64 (evenly in log n), depths 2-16 and biases 0-1; each has a seed of its own."""
-    rng = np.random.default_rng([seed, 3])
-    sizes = np.exp(rng.uniform(np.log(SIZES[0]), np.log(SIZES[1]), count)).round().astype(int)
-    depths = rng.integers(DEPTHS[0], DEPTHS[1] + 1, count)
-    biases = rng.uniform(0.0, 1.0, count)
-    shots = rng.choice(NOISE, count)
-    return [
-        Run(
-            PHASES[i % len(PHASES)],
-            int(sizes[i]),
-            int(depths[i]),
-            _FIRST_SEED + seed * RUNS + i,
-            float(biases[i]),
-            int(shots[i]),
+    def _sound(self) -> bool:
+        """Return whether all numbers have the shape and the range that reading needs."""
+        width, classes, runs = len(FEATURE_NAMES), len(PHASES), len(self.labels)
+        shapes = [getattr(self, name).shape for name in _ARRAYS]
+        terms = width + width * (width + 1) // 2
+        wanted = [(width,), (width,), (classes, terms), (classes,), (runs, width), (runs,)]
+        wanted += [(classes, width, width), (classes,)]
+        numbers = [*(getattr(self, name) for name in _ARRAYS), np.array(self.temperature)]
+        finite = all(np.isfinite(part).all() for part in numbers)
+        return (
+            shapes == wanted
+            and finite
+            and self.temperature > 0
+            and bool((self.spread > 0).all() and (self.reach > 0).all())
+            and runs > 0
+            and set(self.labels.tolist()) <= set(range(classes))
         )
-        for i in range(count)
-    ]
 
 
-def train(count: int = RUNS, seed: int = 0) -> Iterator[Event | PhaseDetector]:
-    """Makes the runs and fits the detector: Progress events, then the PhaseDetector.
-
-    Exact and noisy runs are mixed in training; the report tells accuracy on exact test
-    runs and on the same runs at 1000 and 100 shots.
-    """
-    runs = training_runs(count, seed)
-    first, second = round(count * TRAINING), round(count * (TRAINING + CALIBRATION))
-    tests = [[replace(run, shots=shots) for run in runs[second:]] for shots in NOISE]
-    wanted = runs[:second] + [run for group in tests for run in group]
-    # Sorted by phase and size so that equal circuits and equal shapes meet in one batch.
-    order = sorted(range(len(wanted)), key=lambda i: (wanted[i].phase, wanted[i].size, wanted[i].seed))
-    table = np.empty((len(wanted), len(FEATURE_NAMES)))
-    for begin in range(0, len(order), _BATCH):
-        part = order[begin : begin + _BATCH]
-        table[part] = [one.features for one in measure_runs([wanted[i] for i in part])]
-        yield Progress("runs", min(begin + _BATCH, len(order)), len(order))
-    labels = np.array([PHASES.index(run.phase) for run in wanted])
-    detector = _calibrate(_fit(table[:first], labels[:first]), table[first:second], labels[first:second])
-    size = len(runs) - second
-    scores = {}
-    for place, shots in enumerate(NOISE):
-        rows = slice(second + place * size, second + (place + 1) * size)
-        scores["exact" if not shots else f"shots_{shots}"] = _score(detector, table[rows], labels[rows])
-    report = {"runs": count, "training": first, "calibration": second - first, "test": size, **scores}
-    yield replace(detector, report=report)
+_ARRAYS: dict[str, type] = {
+    "centre": np.float64,
+    "spread": np.float64,
+    "weights": np.float64,
+    "offsets": np.float64,
+    "known": np.float64,
+    "labels": np.int64,
+    "whiten": np.float64,
+    "reach": np.float64,
+}
 
 
-def _fit(table: Floats, labels: NDArray[np.int64]) -> PhaseDetector:
-    from sklearn.linear_model import LogisticRegression
-
-    centre, spread = table.mean(axis=0), np.maximum(table.std(axis=0), 1e-9)
-    model = LogisticRegression(C=100.0, max_iter=2000).fit((table - centre) / spread, labels)
-    return PhaseDetector(centre, spread, model.coef_, model.intercept_, 1.0)
-
-
-def _calibrate(detector: PhaseDetector, table: Floats, labels: NDArray[np.int64]) -> PhaseDetector:
-    """The temperature with the least log loss on runs that the fit has not seen."""
-    from scipy.optimize import minimize_scalar
-
-    def loss(log_temperature: float) -> float:
-        return _log_loss(replace(detector, temperature=float(np.exp(log_temperature))), table, labels)
-
-    found = minimize_scalar(loss, bounds=(np.log(0.5), np.log(10.0)), method="bounded")
-    return replace(detector, temperature=float(np.exp(found.x)))
-
-
-def _log_loss(detector: PhaseDetector, table: Floats, labels: NDArray[np.int64]) -> float:
-    likely = detector.probabilities(table)[np.arange(len(labels)), labels]
-    return float(-np.mean(np.log(np.maximum(likely, 1e-12))))
-
-
-def _score(detector: PhaseDetector, table: Floats, labels: NDArray[np.int64]) -> dict[str, Any]:
-    """Accuracy, log loss, expected calibration error over ten bins, and confusion (rows: true phase)."""
-    chances = detector.probabilities(table)
-    guessed, sure = chances.argmax(axis=1), chances.max(axis=1)
-    right = guessed == labels
-    bins = np.minimum((sure * 10).astype(int), 9)
-    gaps = [abs(float((right[bins == one] - sure[bins == one]).sum())) for one in np.unique(bins)]
-    confusion = np.zeros((len(PHASES), len(PHASES)), dtype=int)
-    np.add.at(confusion, (labels, guessed), 1)
-    return {
-        "accuracy": round(float(right.mean()), 6),
-        "n": len(labels),
-        "log_loss": round(_log_loss(detector, table, labels), 6),
-        "calibration_error": round(sum(gaps) / len(labels), 6),
-        "confusion": confusion.tolist(),
-    }
+def own_distance(scaled: Floats, runs: Floats, neighbours: int = NEIGHBOURS) -> Floats:
+    """Return (rows,): the distance from each row to its `neighbours`-th nearest run, or to the last one."""
+    place = min(neighbours, len(runs)) - 1
+    found = []
+    for start in range(0, len(scaled), _BLOCK):
+        apart = np.linalg.norm(scaled[start : start + _BLOCK, None, :] - runs[None, :, :], axis=2)
+        found.append(np.partition(apart, place, axis=1)[:, place])
+    return np.concatenate(found)

@@ -207,9 +207,10 @@ class DiscoveryAnswer(Answer):
 
 
 class ClassifyAnswer(Answer):
-    """The likeliest phase and all four probabilities."""
+    """The likeliest phase, or `unknown` if `novelty` is above 1, and the four probabilities if it is one of them."""
 
     phase_type: str
+    novelty: float
     probability: float
     probabilities: dict[str, float]
 

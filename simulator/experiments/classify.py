@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from simulator.batch import Run, measure_runs
-from simulator.detector import PhaseDetector, train
+from simulator.detector import UNKNOWN, PhaseDetector
+from simulator.detector_training import train
 from simulator.editions import refuse_other_physics
 from simulator.errors import BadParameter, UnknownExperiment
 from simulator.events import Event, Note
@@ -22,7 +23,10 @@ _in_memory: list[PhaseDetector] = []
 
 
 def run(params: Classify, notebook: Notebook | None = None) -> Iterator[Event]:
-    """Probabilities of the four phases, with the detector's own accuracy and confusion matrix.
+    """Yield the phase, or `unknown`, and the probabilities of the four, with the detector's own accuracy.
+
+    `novelty` is the distance to the nearest phase's training runs in units of its reach: above 1 is `unknown`. The
+    probabilities are those of the four phases if it is one of them.
 
     The first call in a lab trains the detector and keeps it in the lab's models folder.
     """
@@ -36,8 +40,10 @@ def run(params: Classify, notebook: Notebook | None = None) -> Iterator[Event]:
     assert detector is not None
     chances = detector.probabilities([features])[0]
     ranked = sorted(zip(PHASES, chances.tolist(), strict=True), key=lambda pair: -pair[1])
+    novelty = tidy(float(detector.novelty([features])[0]))
     values: dict[str, Any] = {
-        "phase_type": ranked[0][0],
+        "phase_type": UNKNOWN if novelty > 1 else ranked[0][0],
+        "novelty": novelty,
         "probability": tidy(ranked[0][1]),
         "probabilities": {phase: tidy(chance) for phase, chance in zip(PHASES, chances, strict=True)},
         "true_phase": truth,
@@ -46,12 +52,19 @@ def run(params: Classify, notebook: Notebook | None = None) -> Iterator[Event]:
         "feature_vector": features,
         "detector": detector.report,
         "phases": list(PHASES),
-        "summary": (
-            f"{source} reads as {ranked[0][0]} with probability {ranked[0][1]:.4f}, "
-            f"then {ranked[1][0]} with {ranked[1][1]:.4f}."
-        ),
+        "summary": _summary(source, ranked, novelty),
     }
     yield finish(answer("classify", params, values), notebook)
+
+
+def _summary(source: str, ranked: list[tuple[str, float]], novelty: float) -> str:
+    (first, chance), (second, other) = ranked[:2]
+    if novelty > 1:
+        return (
+            f"{source} is unlike every phase that the detector knows (novelty {novelty:.3g}, unknown above 1); "
+            f"the nearest reading is {first}."
+        )
+    return f"{source} reads as {first} with probability {chance:.4f}, then {second} with {other:.4f}."
 
 
 def _features(params: Classify, notebook: Notebook | None) -> tuple[list[float], str | None, str]:
