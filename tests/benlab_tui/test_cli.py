@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benlab_tui.headless_context import HeadlessContext
 from benlab_tui.options import Usage, read_options
 from pipeline.lab import Lab
 
@@ -206,3 +208,16 @@ def test_an_output_that_is_closed_or_full_is_no_traceback(tmp_path: Path) -> Non
         line = f"{sys.executable} -m benlab_tui --lab {tmp_path} jobs {redirect}"
         done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("text", ["half of an ans", "a whole line\n", ""])
+def test_an_error_in_the_middle_of_an_answer_starts_on_its_own_line(
+    text: str, lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when a server dies: what came before stays, and the next thing begins on a new line."""
+    context = HeadlessContext(lab, as_json=False, yes=False)
+    asyncio.run(context.write(text))
+    context.close()
+    context.close()
+    said = capsys.readouterr().out
+    assert said == (text if text.endswith("\n") or not text else f"{text}\n")

@@ -98,6 +98,13 @@ def test_a_receipt_says_what_was_compared():
     assert "✗ the prompts differ" in failed
 
 
+def test_after_an_install_into_ollama_the_receipt_is_ollamas():
+    own = {**RECEIPT, "engine": "Ollama at http://127.0.0.1:11434", "tokens_agreeing": 120}
+    row = {"version": "ben-lab:r1", "base": "smollm2", "target": "embedded+ollama", "receipt": RECEIPT}
+    text = describe({**row, "ollama": {"host": "http://127.0.0.1:11434", "receipt": own}})
+    assert "120 of 128 tokens" in text and "by Ollama at http://127.0.0.1:11434" in text and "127 of" not in text
+
+
 def test_the_lab_pane_names_what_is_missing_and_what_is_here(lab):
     assert facts(lab)["base"] == "none: /pull smollm2"
     (lab.models / "ben-lab").mkdir(parents=True)

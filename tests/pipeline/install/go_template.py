@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 _ACTION = re.compile(r"(\{\{-? ?.*?(?: -)?\}\})", re.S)
@@ -145,5 +146,18 @@ def _call(values: list[Any]) -> Any:
 def _text(value: Any) -> str:
     """Return a value as Go prints it: tool arguments are JSON with sorted keys and no spaces."""
     if isinstance(value, dict | list):
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return _marshalled(value)
     return "" if value is None else str(value)
+
+
+def _marshalled(value: Any) -> str:
+    """Return JSON as Go's json.Marshal writes it: whole floats without a point, exponents only for tiny numbers."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(key)}:{_marshalled(value[key])}" for key in sorted(value)) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_marshalled, value)) + "]"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, float) and abs(value) >= 1e-6:
+        return f"{Decimal(str(value)):f}"
+    return json.dumps(value, ensure_ascii=False)

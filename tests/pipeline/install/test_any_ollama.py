@@ -20,7 +20,9 @@ import numpy as np
 import pytest
 
 from pipeline.bases import Base
+from pipeline.bases.template import render
 from pipeline.chat import ChatOptions, Delta, Done, OllamaEngine
+from pipeline.chat.tool_text import as_turns, tools_text, with_system_text
 from pipeline.errors import ChatError, ExportError, InstallError
 from pipeline.install import ollama_receipt, receipt
 from pipeline.install.embedded import Job
@@ -31,6 +33,7 @@ from pipeline.install.params import InstallParams
 from pipeline.install.reference import Reference
 from pipeline.install.registry import Registry, Version
 from pipeline.install.stage import run
+from pipeline.install.template import go_template
 from pipeline.install.versions import list_versions, remove, rollback
 from pipeline.lab import Lab
 from pipeline.modelfile import load
@@ -243,3 +246,35 @@ def test_a_fault_on_the_way_keeps_the_old_model_and_the_next_install_works(
         assert OLD in str(place.server.show(place.name).modelfile)
     list(install_ollama(job, version, place.server))
     assert version.version in place.tags()
+
+
+@pytest.mark.parametrize("tools", [[], ["tri", "echo"]], ids=["none", "two"])
+def test_the_server_renders_whole_conversations_as_training_does(tools: list[str], place: Place, base: Base) -> None:
+    """The whole conversation, byte for byte, through the server's own template engine."""
+    name = f"{place.name}:whole"
+    list(place.server.upload(base.path, base.sha256))
+    files = {base.path.name: f"sha256:{base.sha256}"}
+    list(place.server.create(name, files=files, system="Be brief.", template=go_template(base)))
+    calls = [
+        {"function": {"name": "tri", "arguments": {"seed": 3, "bias": 1.0, "phase_type": "spt_cluster"}}},
+        {"function": {"name": "echo", "arguments": {"delta": 1e-05, "phases": ["a", "b"]}}},
+    ]
+    chat: list[Any] = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Run both."},
+        {"role": "assistant", "content": "Both.", "tool_calls": calls},
+        {"role": "tool", "content": "TRI 0.2", "tool_name": "tri"},
+        {"role": "tool", "content": "L 0.9", "tool_name": "echo"},
+        {"role": "assistant", "content": "It is low."},
+        {"role": "user", "content": "Why?"},
+    ]
+    parameters = {"type": "object", "properties": {}}
+    schemas = [
+        {"type": "function", "function": {"name": tool, "description": "d", "parameters": parameters}} for tool in tools
+    ]
+    turns = with_system_text(as_turns(chat), tools_text(schemas)) if tools else as_turns(chat)
+    shown = place.server.rendered(name, chat, schemas)
+    if shown is None and not place.real:
+        assert place.server.version() == "0.5.5"  # too old to tell
+        return
+    assert shown == render(base, turns, add_generation_prompt=True)
