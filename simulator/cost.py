@@ -35,15 +35,17 @@ def run_seconds(phase: str, size: int, depth: int) -> float:
 
 def experiment_seconds(values: object) -> float:
     """Return the estimate for the parameters of any experiment; 0 for those that are not made of runs."""
+    if isinstance(seconds := getattr(values, "seconds", None), float):
+        return seconds
     phases: Sequence[str] = getattr(values, "phases", None) or [getattr(values, "phase_type", None) or ""]
     if phases == [""]:
         return 0.0
-    sizes = getattr(values, "system_sizes", None) or [getattr(values, "system_size", 32)]
-    depths = getattr(values, "depths", None) or [getattr(values, "depth", 8)]
+    size = getattr(values, "system_size", 32)
+    depths = [getattr(values, "depth", 8)]
     if factors := getattr(values, "depth_factors", None):
         depths = [getattr(values, "base_depth", 4) * factor for factor in factors]
-    times = getattr(values, "num_per_phase", 1) * getattr(values, "seeds", 1)
-    return times * sum(run_seconds(phase, size, depth) for phase in phases for size in sizes for depth in depths)
+    times = getattr(values, "num_per_phase", 1)
+    return times * sum(run_seconds(phase, size, depth) for phase in phases for depth in depths)
 
 
 def refuse_costly(seconds: float, size: int, depth: int) -> None:

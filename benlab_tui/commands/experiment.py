@@ -10,6 +10,7 @@ import simulator
 from benlab_tui.context import Context
 from benlab_tui.quick import run_quick
 from benlab_tui.registry import Value, command
+from simulator.events import Note
 
 
 def _variants() -> Mapping[str, type[BaseModel]]:
@@ -27,8 +28,13 @@ def _variants() -> Mapping[str, type[BaseModel]]:
     ),
 )
 async def experiment(context: Context, params: tuple[str, BaseModel]) -> Value:
-    """Quick experiments run in a thread, long ones as a job."""
+    """Quick experiments run in a thread, those that are estimated to take longer as a job."""
+    from simulator.cost import PATIENCE_SECONDS, duration, experiment_seconds
+
     name, values = params
-    if simulator.EXPERIMENTS[name].quick:
+    seconds = experiment_seconds(values)
+    if seconds > PATIENCE_SECONDS:
+        await context.emit(Note(f"{name} is estimated to take about {duration(seconds)} of compute"))
+    elif simulator.EXPERIMENTS[name].quick:
         return await run_quick(context, name, values)
     return await context.job("experiment", {"name": name, "params": values.model_dump(mode="json")})
