@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import re
 
 MASK = "***"
 _NAMES = ("token", "password", "passwd", "secret", "api_key", "apikey")
 
-# No pattern here can be slow: each part stops at a character that the part after it begins with.
-_USER = re.compile(r"(?<=://)[^\s/?#\"]*@")
-_QUERY = re.compile(r"(?i)([?&](?:[\w-]{0,40}(?:token|password|passwd|secret|api_?key)|key)=)[^\s&#\"]+")
-_GIVEN = re.compile(
-    r"(?i)(?<!\S)((?:--)?[\w-]{0,40}(?:token|password|passwd|secret|api[-_]?key)=|"
-    r"--[\w-]{0,40}(?:token|password|passwd|secret|api[-_]?key)\s+)(\"[^\"]*\"?|'[^']*'?|\S+)"
-)
-
-_HOST = re.compile(r"(?i)(?<!\S)((?:--)?[\w-]{0,40}(?:host|url|api)(?:=|\s+))(?!\S{0,20}://)[^\s@/]*@")
+_WORDS = r"(?:token|password|passwd|secret|api[-_]?key)"
 _PLACES = ("host", "url", "api", "address")
+
+
+@cache
+def _pattern(name: str) -> re.Pattern[str]:
+    """Return a pattern, compiled when it is first needed: the console's first paint needs none.
+
+    None of them can be slow: each part stops at a character that the part after it begins with.
+    """
+    import re
+
+    word = rf"[\w-]{{0,40}}{_WORDS}"
+    return re.compile(
+        {
+            "user": r"(?<=://)[^\s/?#\"]*@",
+            "query": rf"(?i)([?&](?:{word}|key)=)[^\s&#\"]+",
+            "given": rf"(?i)(?<!\S)((?:--)?{word}=|--{word}\s+)(\"[^\"]*\"?|'[^']*'?|\S+)",
+            "host": r"(?i)(?<!\S)((?:--)?[\w-]{0,40}(?:host|url|api)(?:=|\s+))(?!\S{0,20}://)[^\s@/]*@",
+        }[name]
+    )
 
 
 def is_secret(name: str) -> bool:
@@ -34,7 +48,7 @@ def mask_addresses(text: str) -> str:
     """
     if "://" not in text:
         return text
-    return _QUERY.sub(rf"\g<1>{MASK}", _USER.sub(f"{MASK}@", text))
+    return _pattern("query").sub(rf"\g<1>{MASK}", _pattern("user").sub(f"{MASK}@", text))
 
 
 def mask_line(line: str) -> str:
@@ -43,7 +57,8 @@ def mask_line(line: str) -> str:
     >>> mask_line("/serve port=8000 token=a-long-secret-word")
     '/serve port=8000 token=***'
     """
-    return mask_addresses(_HOST.sub(rf"\g<1>{MASK}@", _GIVEN.sub(rf"\g<1>{MASK}", line)))
+    given = _pattern("given").sub(rf"\g<1>{MASK}", line)
+    return mask_addresses(_pattern("host").sub(rf"\g<1>{MASK}@", given))
 
 
 def masked(params: Mapping[str, Any]) -> dict[str, Any]:
