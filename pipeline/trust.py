@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_KEY = "OPENAI_API_KEY"
 OLLAMA_KEY = "OLLAMA_API_KEY"
 """Ollama's client sends this variable by itself to whatever server it talks to."""
-_KEY = re.compile(r"[A-Z0-9_]*(_API_KEY|_TOKEN)")
+_KEY = re.compile(r"[A-Z0-9_]{0,100}(_API_KEY|_TOKEN)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _NAME = r"(?:system[_ ])?size|depth|bias|seed"
-_VALUE = r"\d+(?:\.\d+)?|\.\d+"
+_VALUE = r"\d{1,40}+(?:\.\d{1,40}+)?|\.\d{1,40}+"
 _EQUALS = r"\s*(?:(?:[=:]|of|is)\s*)?"
 SETTING = rf"\b(?:{_NAME}){_EQUALS}(?:{_VALUE})(?![\w.]*\d)"
 """A pattern of one setting with its value."""

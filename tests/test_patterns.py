@@ -34,11 +34,7 @@ MANY = 30
 """A repeat that may go on longer than this is attacked."""
 REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT)
 LETTERS = ' a0.\n,-A=_(:x9b;*"|/'
-COMMON = [
-    ("depth", " "), ("depth =", "\t"), ("", " "), ("", "\n"), ("", "a"), ("", "a "), ("", "0"), ("", "1."), ("", "1 "),
-    ("", "9,"), ("", ". "), ("", "("), ("", "depth "), ("", "depth 3 "), ("", "seed 3, "), ("", "not "), ("", "A > B "),
-    ("", "*"), ("", "_"), ("", "-"), ("", "`"), ("", "TRI "), ("", "magnetization 0.5 "), ("magnetization ", "is "),
-]  # fmt: skip
+COMMON = [("depth", " "), ("", " "), ("", "\n"), ("", "a"), ("", "0"), ("", "depth 3 ")]
 
 
 class Names(dict[str, Any]):
@@ -176,9 +172,8 @@ def test_no_pattern_is_quadratic() -> None:
                 text = before + body * (LENGTH // len(body))
                 signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
                 try:
-                    for ending in ("", "\x00"):
-                        for _ in pattern.finditer(text + ending):
-                            pass
+                    for _ in pattern.finditer(text + "\x00"):
+                        pass
                 except Slow:
                     slow.append((place, before[-40:], body[:20]))
                     break
