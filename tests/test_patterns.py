@@ -79,7 +79,7 @@ def calls(module: ModuleType) -> Iterator[re.Pattern[str]]:
             continue
         said = [ast.unparse(part) for part in (*node.args[1:], *(word.value for word in node.keywords))]
         flags = sum(int(eval(text, {"re": re})) for text in said if re.fullmatch(r"re\.[A-Z]+", text))
-        with suppress(TypeError, ValueError, re.error, NameError):
+        with suppress(TypeError, ValueError, re.error, NameError, LookupError, AttributeError):
             code = compile(ast.Expression(node.args[0]), "pattern", "eval")
             pattern = eval(code, {"__builtins__": builtins}, Names(module))
             if isinstance(pattern, str):

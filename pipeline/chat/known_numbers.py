@@ -61,6 +61,10 @@ class Known:
         return self.measured(text, percent) is not None or any(equals(text, value, percent) for value in self.said)
 
 
+_MOST_DIGITS = 150
+"""Of a number in an answer that may be a result."""
+
+
 def numbers_of(run: Run) -> dict[str, float]:
     """Return a result's quantities by name, as its tool message names them."""
     found: dict[str, Any] = dict(run.get("features") or run.get("forward_features") or {})
@@ -74,6 +78,9 @@ def equals(text: str, truth: float, percent: bool = False) -> bool:
     """Return whether `text` is `truth` as rounded to the digits that the text has; `percent` reads it as hundredths."""
     plain = plain_minus(text)
     mantissa, _, exponent = plain.lower().partition("e")
+    # No result is so large or so small: 10**400 would not fit into a float.
+    if len(mantissa) > _MOST_DIGITS or len(exponent) > 4 or abs(int(exponent or 0)) > _MOST_DIGITS:
+        return False
     decimals = len(mantissa.partition(".")[2]) - int(exponent or 0)
     scale = 100.0 if percent else 1.0
     return abs(float(plain) - scale * truth) <= 0.5 * 10.0**-decimals + 1e-9 or (percent and float(plain) == truth)
