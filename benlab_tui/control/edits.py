@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from benlab_tui.control.insight import explain, judge, verify, why
@@ -30,8 +31,44 @@ async def act(screen: Sending, turn: Turn, what: str) -> None:
         await verify(screen, turn)
     elif what == "explain" and isinstance(turn, ExperimentCard):
         await explain(screen, turn.result)
+    elif what == "run":
+        await open_run(screen, turn)
     elif what == "link":
         await open_link(screen, str(turn.meta.get("link", "")))
+
+
+async def open_run(screen: Sending, turn: Turn) -> None:
+    """Goes to the card of the run that an answer cites; one that is not in view is shown anew below."""
+    runs = [str(run) for run in turn.meta.get("runs", ())]
+    if not runs:
+        screen.notify("this answer is not about a run", markup=False)
+        return
+    cards = [card for card in screen.query(ExperimentCard) if str(card.result.get("experiment_id")) == runs[-1]]
+    if cards:
+        cards[-1].focus()
+        return
+    with screen.lab.notebook() as notebook:
+        result = notebook.get(runs[-1])
+    await screen.show_card(ExperimentCard(result))
+
+
+PLOT = re.compile(
+    r"(?:please |can you |could you )?(?:plot|draw|graph)(?: (?:it|that|this|the (?:run|result|last run)))?"
+    r"(?: please)?\W*"
+    r"|(?:please )?show(?: me)? (?:the|a|its) (?:plot|graph|figure)(?: please)?\W*",
+    re.I,
+)
+
+
+async def plot_last(screen: Sending) -> bool:
+    """Shows the newest run's card, with its plot, below "plot it"; whether there is a run."""
+    result = screen.last_result or next(
+        (message.meta["result"] for message in reversed(screen.stored()) if "result" in message.meta), None
+    )
+    if result is None:
+        return False
+    await screen.show_card(ExperimentCard(result))
+    return True
 
 
 async def edit(screen: Sending, turn: Turn) -> None:

@@ -60,6 +60,10 @@ class Sending(Desk):
             if self.session.title == "new chat":
                 self.session = self.chats.session(self.session.id) or self.session
                 self.show_engine()
+            from benlab_tui.control.edits import PLOT, plot_last
+
+            if PLOT.fullmatch(content.strip()) and await plot_last(self):
+                return
             self.chat.start()
 
     async def to_end(self) -> None:

@@ -68,6 +68,7 @@ class ReplyTurn(Turn):
         Binding("x", "ask('reject')", "Reject", id="turn.reject"),
         Binding("w", "ask('why')", "Why", id="turn.why"),
         Binding("v", "ask('verify')", "Verify", id="turn.verify"),
+        Binding("enter", "ask('run')", "Open its run", show=False, id="turn.run"),
     ]
 
     def __init__(self, text: str = "", message_id: int | None = None, meta: dict[str, Any] | None = None) -> None:
@@ -112,6 +113,8 @@ class ReplyTurn(Turn):
             and {"accepted": "✓ kept", "rejected": "✗ rejected"}.get(meta["feedback"], "✎ corrected"),
         ]
         line = Content(" · ".join(inert(str(part)) for part in parts if part))
+        if runs := meta.get("runs"):
+            line = line + Content(inert(f"\nfrom run {', '.join(map(str, runs))} (enter opens it)"))
         for chip in meta.get("chips", []):
             line = line + Content.assemble("\n", (chip_text(chip), chip_style(chip)))
         for index, source in enumerate(meta.get("sources", []), 1):

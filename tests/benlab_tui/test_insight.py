@@ -305,3 +305,37 @@ async def test_search_finds_messages_of_other_sessions(lab, engine, console, typ
         assert shown(app)[-1][1] == "about replay drift · user: about replay drift"
         await typed(app, pilot, "/search zebra")
         assert shown(app)[-1][1] == "no message holds all these words"
+
+
+async def test_an_answer_cites_its_run_and_enter_goes_to_the_card(lab, scripted, console, typed):
+    """Also after the card has left the session: it is read from the notebook."""
+    engine = scripted([call("run_phase", **RUN)], "The order is strong.")
+    async with console(lab, engine) as (app, pilot):
+        await typed(app, pilot, "run it", 60)
+        reply, card = app.main.query_one(ReplyTurn), app.main.query_one(ExperimentCard)
+        key = card.result["experiment_id"]
+        assert reply.meta["runs"] == [key]
+        assert f"from run {key}" in str(reply.query_one(".under").render())
+        reply.focus()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.focused is card
+        await card.remove()
+        reply.focus()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.main.query_one(ExperimentCard).result["experiment_id"] == key
+
+
+async def test_plot_it_shows_the_newest_run(lab, scripted, console, typed, shown):
+    """Without a run the model is asked."""
+    engine = scripted("There is nothing to plot.")
+    async with console(lab, engine) as (app, pilot):
+        await typed(app, pilot, "plot it")
+        assert len(engine.seen) == 1
+        await typed(app, pilot, "/experiment run_phase phase_type=spt_cluster system_size=8")
+        await typed(app, pilot, "Show me the plot, please!".replace(",", ""))
+        assert len(engine.seen) == 1
+        assert [kind for kind, _ in shown(app)][-2:] == ["UserTurn", "ExperimentCard"]
+        await typed(app, pilot, "plot it against size for me")
+        assert len(engine.seen) == 2

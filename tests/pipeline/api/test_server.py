@@ -340,3 +340,14 @@ async def test_a_broken_notebook_is_no_500(tmp_path: Path) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(lab)), base_url=BASE) as client:
         for answer in (await client.post("/tri", json=ISING), await client.get("/experiments/x")):
             assert answer.status_code == 503 and "not a usable SQLite database" in answer.json()["detail"]
+
+
+async def test_chat_takes_ollamas_form(http: httpx.AsyncClient) -> None:
+    """Without a model the way in is named; what is wrong with the messages is a 422 with its field."""
+    user = {"role": "user", "content": "hello"}
+    answer = await http.post("/api/chat", json={"messages": [user], "stream": False})
+    assert answer.status_code == 503 and "not installed" in answer.json()["detail"]
+    for messages in ([], [{"role": "wizard", "content": "x"}], [user, {"role": "assistant", "content": "x"}], "hello"):
+        refused = await http.post("/api/chat", json={"messages": messages})
+        assert refused.status_code == 422 and "messages" in json.dumps(refused.json())
+    assert (await http.post("/api/chat", json={"messages": [user], "tools": [{}]})).status_code == 422
