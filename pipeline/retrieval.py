@@ -1,4 +1,4 @@
-"""Passages of the lab for an answer: experiments, glossary and reports, found by words (SQLite FTS5, bm25).
+"""Passages for an answer: experiments, glossary, reports and documents, found by words (SQLite FTS5, bm25).
 
 The index lives in lab.db and grows by what is new since it was last used.
 """
@@ -47,6 +47,13 @@ _STEPS = [
             AND CAST(mark AS INTEGER) > (SELECT coalesce(max(rowid), 0) FROM experiments);
         INSERT OR REPLACE INTO passages_seen VALUES ('deleted experiments', '1');
     END;
+    CREATE TABLE documents (
+        source TEXT PRIMARY KEY,
+        path TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        passages INTEGER NOT NULL,
+        added TEXT NOT NULL
+    );
     """,
 ]
 _COMMON_WORDS = (
@@ -58,7 +65,7 @@ _COMMON = frozenset(_COMMON_WORDS.split())
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """`kind` is glossary, experiment or report; `source` its key, id or file."""
+    """`kind` is glossary, experiment, report or document; `source` its key, id or file."""
 
     kind: str
     source: str
@@ -69,6 +76,39 @@ class Passage:
     def citation(self) -> str:
         """As it stands under an answer."""
         return f"{self.kind} {self.source}: {self.title}"
+
+
+def is_on(lab: Lab) -> bool:
+    """Return whether answers draw on the lab's passages, as `rag on` and `rag off` set it. Raises LabError."""
+    from pipeline.chats import Chats
+
+    chats = Chats(lab.database)
+    try:
+        return bool(chats.recall("rag", False))
+    finally:
+        chats.close()
+
+
+def turn(lab: Lab, on: bool) -> None:
+    """Set whether answers draw on the lab's passages. Raises LabError."""
+    from pipeline.chats import Chats
+
+    chats = Chats(lab.database)
+    try:
+        chats.remember("rag", on)
+    finally:
+        chats.close()
+
+
+def with_passages(lab: Lab, question: str, wanted: bool | None = None) -> tuple[str, list[str]]:
+    """Return the question with its passages in front, and their citations; `wanted` overrides `rag on` or `off`.
+
+    Raises LabError.
+    """
+    if not (is_on(lab) if wanted is None else wanted):
+        return question, []
+    text, passages = augment(lab, question)
+    return text, [passage.citation for passage in passages]
 
 
 def augment(lab: Lab, question: str, limit: int = PASSAGES) -> tuple[str, list[Passage]]:
@@ -85,7 +125,7 @@ def search(lab: Lab, query: str, limit: int = PASSAGES) -> list[Passage]:
     words = expression(query)
     if not words:
         return []
-    with _index(lab) as conn:
+    with open_index(lab) as conn:
         _refresh(conn, lab)
         rows = conn.execute(
             "SELECT kind, source, title, text FROM passages WHERE passages MATCH ? "
@@ -110,7 +150,8 @@ def _plain(text: str) -> list[str]:
 
 
 @contextmanager
-def _index(lab: Lab) -> Iterator[sqlite3.Connection]:
+def open_index(lab: Lab) -> Iterator[sqlite3.Connection]:
+    """Open the lab's index of passages. Raises LabError."""
     try:
         lab.notebook().close()
         conn = open_database(lab.database)

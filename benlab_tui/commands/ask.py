@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +20,7 @@ class AskParams(BaseModel):
     base: bool = Field(default=False, description="ask the base without the adapter")
     model: str = Field(default="ben-lab", min_length=1, max_length=200, description="ben-lab, base, or a version")
     allow: list[str] = Field(default_factory=list, description="long runs that may start unasked", examples=[["sweep"]])
+    rag: bool | None = Field(default=None, description="draw on the lab's passages and cite them (`rag on` for all)")
     max_tokens: int = Field(default=512, ge=1, le=32_768, description="the answer's greatest length (tokens)")
 
 
@@ -38,9 +40,11 @@ async def ask(context: Any, params: AskParams) -> Value:
     from pipeline.chat import ChatOptions, open_engine
     from pipeline.chat.conversation import Conversation
     from pipeline.chat.lab_tools import names
+    from pipeline.retrieval import with_passages
 
     if strange := [name for name in params.allow if name not in names()]:
         raise BadArgument(f"allow names {strange[0]!r}, which is not a tool: use {', '.join(sorted(names()))}")
+    prompt, sources = await asyncio.to_thread(with_passages, context.lab, params.question, params.rag)
     engine = await open_engine(context.lab, "base" if params.base else params.model)
     try:
         if engine.is_remote and not await context.confirm(
@@ -50,10 +54,13 @@ async def ask(context: Any, params: AskParams) -> Value:
         talk = Conversation(engine, context.lab, allow=names() if context.yes else params.allow)
         asks = Lines().confirm if context.interactive else None
         options = ChatOptions(max_tokens=params.max_tokens)
-        answer, ran = await speak(talk, params.question, as_json=False, ask=asks, options=options, write=context.write)
+        answer, ran = await speak(talk, prompt, as_json=False, ask=asks, options=options, write=context.write)
     finally:
         await engine.aclose()
+    if sources:
+        await context.write("".join(f"[{number}] {source}\n" for number, source in enumerate(sources, 1)))
     return {
+        **({"sources": sources} if sources else {}),
         "question": params.question,
         "answer": answer.text,
         "tools": ran,

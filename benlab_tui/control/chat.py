@@ -105,15 +105,15 @@ class Chat:
         screen = self._screen
         if not messages or not screen.chats.recall("rag", False):
             return []
-        from pipeline.retrieval import augment
+        from pipeline.retrieval import with_passages
 
         try:
-            text, passages = await asyncio.to_thread(augment, screen.lab, messages[-1]["content"])
+            text, sources = await asyncio.to_thread(with_passages, screen.lab, messages[-1]["content"], True)
         except LabError as error:
             screen.warn(str(error))
             return []
         messages[-1] = {**messages[-1], "content": text}
-        return [passage.citation for passage in passages]
+        return sources
 
 
 class _Shown:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.api.schemas import ChatRequest, GenerateRequest
 from pipeline.api.work import Busy
-from pipeline.errors import ChatError, PipelineError
+from pipeline.errors import ChatError, LabError, PipelineError
 
 if TYPE_CHECKING:
     from pipeline.chat import ChatEngine
@@ -44,7 +44,9 @@ class Speaker:
         async with self._own_turn(), asyncio.timeout(ANSWER_SECONDS):
             talk = Conversation(await self._open(request.model), self.lab)
             line = _ChatLine(request.model) if isinstance(request, ChatRequest) else _GenerateLine(request.model)
-            for role, text in request.turns():
+            turns = list(request.turns())
+            sources = await self._add_passages(turns, getattr(request, "rag", None))
+            for role, text in turns:
                 if role == "tool":
                     talk.history.add_result(text)
                 else:
@@ -59,8 +61,9 @@ class Speaker:
                         yield told
                     elif isinstance(event, Answered):
                         reason = event.done.reason if event.done else "stop"
+                        cited = {"sources": sources} if sources else {}
                         said = [check.as_event() for check in event.checks]
-                        yield {**line.last(), "done_reason": reason, "verified": said, "runs": event.runs}
+                        yield {**line.last(), "done_reason": reason, "verified": said, "runs": event.runs, **cited}
 
     async def answer(self, request: GenerateRequest | ChatRequest) -> dict[str, Any]:
         """The whole answer as one object. Raises ChatError."""
@@ -96,6 +99,19 @@ class Speaker:
         if self._engine:
             engine, self._engine = self._engine, None
             await engine.aclose()
+
+    async def _add_passages(self, turns: list[tuple[str, str]], wanted: bool | None) -> list[str]:
+        """Puts the lab's passages in front of the last question, if they are on; returns their citations."""
+        from pipeline.retrieval import with_passages
+
+        if not turns or turns[-1][0] != "user":
+            return []
+        try:
+            text, sources = await asyncio.to_thread(with_passages, self.lab, turns[-1][1], wanted)
+        except LabError as error:
+            raise ChatError(str(error)) from error
+        turns[-1] = ("user", text)
+        return sources
 
     @asynccontextmanager
     async def _own_turn(self) -> AsyncIterator[None]:

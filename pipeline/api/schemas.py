@@ -290,6 +290,9 @@ class GenerateRequest(BaseModel):
     prompt: str = Field(min_length=1, max_length=32_000, examples=["What does TRI measure?"])
     system: str | None = Field(None, max_length=8_000)
     stream: bool = True
+    rag: bool | None = Field(
+        None, description="Draw on the lab's passages and cite them; null follows `benlab rag on` or `off`."
+    )
     options: GenerateOptions = Field(default_factory=GenerateOptions)
 
     @field_validator("model")
@@ -368,6 +371,7 @@ class ChatAnswer(BaseModel):
     done_reason: str | None = None
     verified: list[dict[str, Any]] | None = None
     runs: list[str] | None = None
+    sources: list[str] | None = Field(None, description="What the answer drew on, in the order of its [1], [2], …")
 
 
 class GenerateAnswer(BaseModel):
