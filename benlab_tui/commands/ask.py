@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from benlab_tui.errors import BadArgument
 from benlab_tui.registry import Value, command
+from simulator.events import Note
 
 
 class AskParams(BaseModel):
@@ -40,6 +41,7 @@ async def ask(context: Any, params: AskParams) -> Value:
     from pipeline.chat import ChatOptions, open_engine
     from pipeline.chat.conversation import Conversation
     from pipeline.chat.lab_tools import names
+    from pipeline.chat.loops import REPETITION
     from pipeline.retrieval import with_passages
 
     if strange := [name for name in params.allow if name not in names()]:
@@ -57,6 +59,8 @@ async def ask(context: Any, params: AskParams) -> Value:
         answer, ran = await speak(talk, prompt, as_json=False, ask=asks, options=options, write=context.write)
     finally:
         await engine.aclose()
+    if answer.done is not None and answer.done.reason == REPETITION:
+        await context.emit(Note("the answer repeated itself and was cut"))
     if sources:
         await context.write("".join(f"[{number}] {source}\n" for number, source in enumerate(sources, 1)))
     return {

@@ -108,6 +108,7 @@ class ReplyTurn(Turn):
             meta.get("tokens_per_second") and f"{number(meta['tokens_per_second'])} tokens/s",
             meta.get("first_token_seconds") and f"first token {duration_fine(meta['first_token_seconds'])}",
             context_share(meta),
+            meta.get("reason") == "repetition" and "cut: it repeated itself (r asks again)",
             meta.get("partial") and "stopped: r goes on from here again",
             meta.get("feedback")
             and {"accepted": "✓ kept", "rejected": "✗ rejected"}.get(meta["feedback"], "✎ corrected"),

@@ -17,6 +17,7 @@ from pipeline.chat.call_grammar import call_grammar
 from pipeline.chat.decoding import DEFAULTS, wire, with_seed
 from pipeline.chat.events import ChatEvent, ChatOptions, Done, Message, ToolCall
 from pipeline.chat.http import READ_SECONDS, broken, error_text, sse, tls_for
+from pipeline.chat.loops import REPETITION, LoopGuard
 from pipeline.chat.server import EmbeddedServer
 from pipeline.chat.tool_text import CALL, as_turns, tools_text, with_system_text
 from pipeline.chat.tools import ToolReader, describe
@@ -171,24 +172,26 @@ class EmbeddedEngine:
     async def _read(
         self, response: Any, started: float, dropped: int, reader: ToolReader
     ) -> AsyncGenerator[ChatEvent, None]:
-        first, called = 0.0, False
+        first, called, guard = 0.0, False, LoopGuard()
         async for part in sse(response):
-            text = part.get("content", "")
-            if text:
+            content = part.get("content", "")
+            text = guard.feed(content) + (guard.end() if part.get("stop") else "")
+            if content:
                 first = first or time.perf_counter() - started
+            if text:
                 for event in reader.feed(text):
                     called = called or isinstance(event, ToolCall)
                     yield event
-            if part.get("stop"):
+            if part.get("stop") or guard.looped:
                 for event in reader.end():
                     called = called or isinstance(event, ToolCall)
                     yield event
-                yield self._done(part, first, dropped, called)
+                yield self._done(part, first, dropped, called, guard.looped)
                 return
         raise ChatError("the embedded engine closed the connection in the middle of an answer: ask again")
 
-    def _done(self, part: dict[str, Any], first: float, dropped: int, called: bool) -> Done:
-        reason = "length" if part.get("stop_type") == "limit" else "stop"
+    def _done(self, part: dict[str, Any], first: float, dropped: int, called: bool, looped: bool) -> Done:
+        reason = REPETITION if looped else "length" if part.get("stop_type") == "limit" else "stop"
         return Done(
             "tool_calls" if called else reason,
             part.get("tokens_evaluated", 0),

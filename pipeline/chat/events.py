@@ -71,7 +71,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The end of an answer: reason (stop, length, tool_calls, …), counts in tokens, times in seconds.
+    """The end of an answer: reason (stop, length, tool_calls, repetition, …), counts in tokens, times in seconds.
 
     `dropped_messages` is how many of the oldest turns had to be left out so that the prompt fitted. `seed` makes the
     same engine write the same answer again.

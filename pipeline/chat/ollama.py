@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.chat.decoding import DEFAULTS, wire, with_seed
 from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, ToolCall, count
 from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, keep_key_private, tls_for
+from pipeline.chat.loops import REPETITION, LoopGuard
 from pipeline.chat.tool_text import as_turns, tools_text, with_system_text
 from pipeline.chat.tools import ToolReader, describe
 from pipeline.errors import ChatError
@@ -100,6 +101,8 @@ class OllamaEngine:
                 async for part in parts:
                     for event in answer.take(part):
                         yield event
+                    if answer.looped:
+                        break
         except ResponseError as error:
             raise self._refusal(error) from error
         except (httpx.HTTPError, ConnectionError) as error:
@@ -168,6 +171,7 @@ class _Answer:
 
     def __init__(self, reader: ToolReader | None) -> None:
         self._reader = reader
+        self._guard = LoopGuard()
         self._started = time.perf_counter()
         self._first = 0.0
         self._last: Any = None
@@ -177,19 +181,29 @@ class _Answer:
         """The events of one line."""
         self._last = part
         events: list[ChatEvent] = []
-        if text := part.message.content:
+        if content := part.message.content:
             self._first = self._first or time.perf_counter() - self._started
-            events += self._reader.feed(text) if self._reader else (Delta(text),)
+            events += self._shown(self._guard.feed(content))
         for index, call in enumerate(part.message.tool_calls or ()):
             events.append(ToolCall(f"call-{index}", call.function.name, dict(call.function.arguments or {})))
         self._called = self._called or any(isinstance(event, ToolCall) for event in events)
         return events
 
     def end(self) -> list[ChatEvent]:
-        """What the reader still held."""
-        events: list[ChatEvent] = list(self._reader.end()) if self._reader else []
+        """What was still held back."""
+        events = self._shown(self._guard.end()) + (list(self._reader.end()) if self._reader else [])
         self._called = self._called or any(isinstance(event, ToolCall) for event in events)
         return events
+
+    @property
+    def looped(self) -> bool:
+        """Whether the answer repeats itself without end."""
+        return self._guard.looped
+
+    def _shown(self, text: str) -> list[ChatEvent]:
+        if not text:
+            return []
+        return list(self._reader.feed(text)) if self._reader else [Delta(text)]
 
     def done(self, context: int) -> Done:
         """The end event. Without a last line Ollama has cut off more than 30 equal tokens in a row."""
@@ -198,7 +212,7 @@ class _Answer:
             raise ChatError("Ollama ended the answer before its first word: ask again")
         seconds = count(last.eval_duration) / 1e9
         made = count(last.eval_count)
-        reason = (last.done_reason or "stop") if last.done else "repetition"
+        reason = (last.done_reason or "stop") if last.done else REPETITION
         return Done(
             "tool_calls" if self._called else reason,
             count(last.prompt_eval_count),

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.chat.decoding import DEFAULTS, SAMPLING, wire, with_seed
 from pipeline.chat.events import ChatEvent, ChatOptions, Done, Message, ToolCall, count
 from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, sse, tls_for
+from pipeline.chat.loops import REPETITION, LoopGuard
 from pipeline.chat.tools import ToolReader
 from pipeline.errors import ChatError
 
@@ -28,6 +29,7 @@ class _Answer:
     reason: str = ""
     usage: dict[str, Any] = field(default_factory=dict)
     calls: dict[int, dict[str, str]] = field(default_factory=dict)
+    guard: LoopGuard = field(default_factory=LoopGuard)
 
     def take(self, part: dict[str, Any]) -> str:
         """Notes a chunk; returns its text."""
@@ -41,7 +43,7 @@ class _Answer:
         text = str(delta.get("content") or "")
         if text and not self.first:
             self.first = time.perf_counter() - self.started
-        return text
+        return self.guard.feed(text)
 
     def tool_calls(self) -> list[ToolCall]:
         """The whole calls. Raises ChatError where the arguments are no JSON object."""
@@ -106,13 +108,16 @@ class OpenAIEngine:
                 async for part in parts:
                     for event in reader.feed(answer.take(part)):
                         yield event
+                    if answer.guard.looped:
+                        answer.reason = REPETITION
+                        break
         except httpx.HTTPError as error:
             raise broken(error, self.label) from error
         except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise ChatError(f"{self.label} sent something that is not a chat answer: check its address") from error
         if not answer.reason:
             raise ChatError(f"{self.label} ended the answer without saying why: ask again")
-        for event in reader.end():
+        for event in (*reader.feed(answer.guard.end()), *reader.end()):
             yield event
         for call in answer.tool_calls():
             yield call
