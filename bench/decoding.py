@@ -30,7 +30,7 @@ import httpx  # noqa: E402
 from pipeline.chat.server import EmbeddedServer, usable_cores  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 CONTEXT = 4096
 WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--slots", type=int, default=1, help="questions asked at the same time")
     parser.add_argument("--threads", type=int, default=usable_cores())
+    parser.add_argument("--states", nargs="+", choices=STATES, default=STATES)
     parser.add_argument("--spin", nargs="*", default=[], help="values of GOMP_SPINCOUNT to try")
     options = parser.parse_args()
     with ExitStack() as stack:
@@ -69,16 +70,16 @@ def main() -> None:
         for side in sides:
             ask(side, 8, options.slots)
         for _ in range(options.rounds):
-            for state in STATES:
+            for state in options.states:
                 with busy_cores(usable_cores() if state == "busy" else 0):
                     for side in sides:
                         side.seen[state].append(ask(side, options.tokens, options.slots))
-        report(sides)
+        report(sides, options.states)
 
 
-def report(sides: list[Side]) -> None:
+def report(sides: list[Side], states: Sequence[str]) -> None:
     """A line for each side and state, with the ratio to the first side."""
-    for state in STATES:
+    for state in states:
         peer, _ = sides[0].median(state)
         for side in sides:
             rate, first = side.median(state)

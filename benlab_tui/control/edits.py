@@ -19,6 +19,11 @@ async def act(screen: Sending, turn: Turn, what: str) -> None:
     if what == "copy":
         screen.app.copy_to_clipboard(turn.text)
         screen.notify("copied", timeout=2)
+    elif what in ("shell", "python") and isinstance(turn, ExperimentCard):
+        from benlab_tui.as_code import experiment_line, experiment_python
+
+        screen.app.copy_to_clipboard((experiment_line if what == "shell" else experiment_python)(turn.result))
+        screen.notify("copied as a command" if what == "shell" else "copied as Python", timeout=2)
     elif what == "edit":
         await edit(screen, turn)
     elif what == "again":

@@ -84,6 +84,11 @@ class Jobs:
 
         await jobs.cancel(self._jobs[job_id])
 
+    def params(self, job_id: str) -> dict[str, Any] | None:
+        """What the job was started with; None if its run folder is gone or it ran without one."""
+        job = self._jobs.get(job_id)
+        return job.params if job is not None else None
+
     def running(self) -> list[JobView]:
         """Jobs that run, the newest first."""
         return sorted((view for view in self.views.values() if view.state == "running"), key=lambda view: -view.started)

@@ -238,5 +238,14 @@ class MainScreen(Sending):
 
         if event.what == "pause":
             self.notify(pause(self.lab, event.view), markup=False, timeout=4)
+        elif event.what in ("shell", "python"):
+            from benlab_tui.as_code import job_line, job_python
+
+            if (params := self.jobs.params(event.view.id)) is not None:
+                write = job_line if event.what == "shell" else job_python
+                self.app.copy_to_clipboard(write(event.view.kind, params))
+                self.notify("copied", timeout=2)
+            else:
+                self.notify(f"the settings of {event.view.kind} are no longer in this lab", markup=False, timeout=4)
         elif event.view.state == "running":
             self.spawn(partial(self._cancel_asked, event.view.kind, event.view.id), "cancel")

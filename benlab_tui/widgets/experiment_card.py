@@ -22,6 +22,8 @@ class ExperimentCard(Turn):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "ask('explain')", "Explain", id="card.explain"),
+        Binding("s", "ask('shell')", "Copy as command", id="card.shell"),
+        Binding("n", "ask('python')", "Copy as Python", id="card.python"),
         Binding("enter,space", "fold", "Fold", id="card.fold"),
     ]
 

@@ -30,13 +30,15 @@ class JobCard(Vertical, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "ask('pause')", "Pause or go on", id="job.pause"),
         Binding("c,delete", "ask('cancel')", "Cancel", id="job.cancel"),
+        Binding("s", "ask('shell')", "Copy as command", id="job.shell"),
+        Binding("n", "ask('python')", "Copy as Python", id="job.python"),
         Binding("enter,l", "curve", "Loss curve", id="job.curve"),
         Binding("up,k", "app.focus_previous", "Previous", show=False, id="job.previous"),
         Binding("down,j", "app.focus_next", "Next", show=False, id="job.next"),
     ]
 
     class Asked(Message):
-        """A key on a card: `what` is pause or cancel."""
+        """A key on a card: `what` is pause, cancel, shell or python."""
 
         def __init__(self, view: JobView, what: str) -> None:
             super().__init__()

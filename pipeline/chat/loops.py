@@ -9,6 +9,7 @@ SHORTEST_LOOP = 200
 """Characters that at least `REPEATS` equal parts must fill together: a ruled line or a row of zeros is shorter."""
 SHORTEST_HELD = 60
 LONGEST_PART = 1_000
+_CANDIDATES = 4
 
 REPETITION = "repetition"
 """The reason of a `Done` whose answer was cut."""
@@ -45,13 +46,20 @@ class LoopGuard:
         return "" if self.looped else held
 
     def _repetition(self) -> tuple[int, int]:
-        """Return the length of the part that ends the text, and how often it stands there in a row."""
-        tail = self._tail
-        at = tail.rfind(tail[-NGRAM:], 0, len(tail) - 1) if len(tail) > NGRAM else -1
-        part = len(tail) - NGRAM - at
-        if at < 0 or part > LONGEST_PART:
-            return 0, 0
-        unit, count = tail[-part:], 1
-        while tail.endswith(unit, 0, len(tail) - count * part):
-            count += 1
-        return part, count
+        """Return the length of the part that ends the text, and how often it stands there in a row.
+
+        Of the last places where the text's end occurs before, the one that accounts for most of the text counts: a
+        part may hold its own end twice.
+        """
+        tail, best = self._tail, (0, 0)
+        at = len(tail) - NGRAM
+        for _ in range(_CANDIDATES):
+            at = tail.rfind(tail[-NGRAM:], 0, at + NGRAM - 1) if at > 0 else -1
+            part = len(tail) - NGRAM - at
+            if at < 0 or part > LONGEST_PART:
+                break
+            unit, count = tail[-part:], 1
+            while tail.endswith(unit, 0, len(tail) - count * part):
+                count += 1
+            best = max(best, (part, count), key=lambda pair: pair[0] * (pair[1] - 1))
+        return best

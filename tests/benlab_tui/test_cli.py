@@ -139,9 +139,11 @@ def test_help_knows_what_people_look_for_and_a_recipe_s_values(tmp_path: Path) -
     assert "smollm2: 3 epochs, 4 x 1 samples a step, learning rate 0.001 (B x 8)" in said
     assert "default None" not in said and "(default no)" in said
     assert "phases" in benlab("help", "discovery", lab=tmp_path).stdout
-    assert "/rag: " in benlab("help", "rag", lab=tmp_path).stdout
+    assert "/search: " in benlab("help", "search", lab=tmp_path).stdout
     assert "did you mean bias?" in benlab("help", "base", lab=tmp_path).stderr
-    assert "'rag' is a command of the console: type /rag in `benlab`" in benlab("rag", "on", lab=tmp_path).stderr
+    assert (
+        "'search' is a command of the console: type /search in `benlab`" in benlab("search", "x", lab=tmp_path).stderr
+    )
 
 
 def test_data_that_is_missing_or_broken_is_named(lab_with_base: Lab, tmp_path: Path) -> None:

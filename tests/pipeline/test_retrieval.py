@@ -61,3 +61,41 @@ def test_the_prompt_cites_by_number_and_stays_short(lab):
 @given(st.text(max_size=80))
 def test_any_text_is_a_query(lab, query):
     search(lab, query)
+
+
+def _add(lab, path):
+    from pipeline.documents import add
+    from simulator.events import last_result
+
+    return last_result(add(lab, path))
+
+
+def test_documents_are_cited_replaced_and_removed(lab, tmp_path):
+    from pipeline.documents import documents, remove
+
+    folder = tmp_path / "papers"
+    (folder / "old").mkdir(parents=True)
+    (folder / "notes.md").write_text("# Notes\n\n## Quokka protocol\n\nThe quokka protocol cools for 17 hours.\n")
+    (folder / "old" / "notes.md").write_text("The wombat protocol heats.\n")
+    (folder / "bad.txt").write_bytes(b"\0\1\2" * 50)
+    value = _add(lab, folder)
+    assert value["added"] == ["notes.md", "old/notes.md"] and "bad.txt is not text" in value["skipped"][0]
+    assert search(lab, "quokka protocol")[0].citation == "document notes.md: Quokka protocol"
+    (folder / "notes.md").write_text("The numbat protocol waits.\n")
+    _add(lab, folder / "notes.md")
+    assert [p.source for p in search(lab, "quokka numbat", 9) if p.kind == "document"] == ["notes.md"]
+    remove(lab, "old/notes.md")
+    assert [document.source for document in documents(lab)] == ["notes.md"]
+    assert not [p for p in search(lab, "wombat", 9) if p.kind == "document"]
+
+
+def test_a_document_that_cannot_be_read_is_one_sentence(lab, tmp_path):
+    import pytest
+
+    from pipeline.errors import BadInput
+
+    (tmp_path / "empty.txt").write_text("  \n")
+    (tmp_path / "table.csv").write_text("a,b\n")
+    for name, said in [("empty.txt", "holds no text"), ("table.csv", "not a document"), ("none.md", "not a file")]:
+        with pytest.raises(BadInput, match=said):
+            _add(lab, tmp_path / name)
