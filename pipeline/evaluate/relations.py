@@ -1,0 +1,92 @@
+"""Grades a free answer by relations: things that have to stand together in one sentence, and things that may not.
+
+A relation is a list of patterns. It holds if they match near each other in one sentence of prose, in their order (two
+patterns: in either order), and nothing right there denies them. Keywords that are merely listed hold no relation, and
+an answer that keeps both sides open ("high or low") holds none either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+Relation = Sequence[str]
+
+_GAP = r"[^.!?\n]{0,90}?"
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_DENIAL = re.compile(r"\b(?:not|never|neither|nor|no|without|unlike)\b|n['’]t\b", re.I)
+_HEDGE = re.compile(
+    r"\b(high|low|large|small|larger|smaller|higher|lower|more|less|up|down|true|false|right|wrong|stable|sensitive)"
+    r"\s*(?:or|/|and/or)\s*(?:is |it is |perhaps |maybe )?(high|low|large|small|larger|smaller|higher|lower|more|less|up"
+    r"|down|true|false|right|wrong|stable|sensitive)\b|\b(?:may or may not|might or might not|either way)\b",
+    re.I,
+)
+_WORD = re.compile(r"[^\W\d_]+(?:['’][a-z]+)?", re.I)
+_SMALL = frozenset(
+    "a an the of to in on at is are was were be been has have had do does did it its this that these those and or but "
+    "if as by with for from where when which who how what you your i my we our they their there then than so can may "
+    "not no one each every all both between under into out up about because while if over per after before".split()
+)
+_LEAST_SMALL = 0.2
+_LIST_WORDS = 8
+
+
+@dataclass(frozen=True)
+class Grade:
+    """Whether an answer is right, and why."""
+
+    right: bool
+    reason: str
+
+
+def grade_relations(answer: str, needs: Sequence[Relation], never: Sequence[Relation]) -> Grade:
+    """Return whether `answer` says every relation of `needs` and none of `never`."""
+    if not answer.strip():
+        return Grade(False, "the answer is empty")
+    if is_list_of_words(answer):
+        return Grade(False, "the answer lists words and says nothing about them")
+    if hedged := _HEDGE.search(answer):
+        return Grade(False, f"the answer keeps both sides open: {hedged.group()!r}")
+    for relation in never:
+        if said := holds(relation, answer):
+            return Grade(False, f"says {said[:60]!r}, which is wrong")
+    for relation in needs:
+        if not holds(relation, answer):
+            return Grade(False, f"does not say {' … '.join(relation)[:80]!r}")
+    return Grade(True, "says all that is needed")
+
+
+def holds(relation: Relation, answer: str) -> str:
+    """Return the words in which `answer` says the relation, or an empty text."""
+    for sentence in _SENTENCE.split(answer):
+        for pattern in _orders(tuple(relation)):
+            for found in pattern.finditer(sentence):
+                if _stands(relation, sentence, found):
+                    return found.group()
+    return ""
+
+
+def is_list_of_words(answer: str) -> bool:
+    """Return whether a longer answer has hardly any of the small words that make sentences."""
+    words = [word.lower() for word in _WORD.findall(answer.replace("_", ""))]
+    return len(words) >= _LIST_WORDS and sum(word in _SMALL for word in words) < _LEAST_SMALL * len(words)
+
+
+def _stands(relation: Relation, sentence: str, found: re.Match[str]) -> bool:
+    """Whether what was found is said in prose and undenied."""
+    if len(relation) == 1:
+        return True
+    if found.group().count(",") > 2:
+        return False
+    if any("not" in part or "no\\b" in part or "without" in part for part in relation):
+        return True
+    return not _DENIAL.search(sentence[max(0, found.start() - 12) : found.end()])
+
+
+@lru_cache(maxsize=512)
+def _orders(relation: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    parts = [f"(?:{part})" for part in relation]
+    orders = [parts, parts[::-1]] if len(parts) == 2 else [parts]
+    return tuple(re.compile(_GAP.join(order), re.I) for order in orders)
