@@ -16,18 +16,93 @@ Relation = Sequence[str]
 
 _GAP = r"[^.!?\n]{0,90}?"
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_CLAUSE = re.compile(r"[.!?;:,]\s|\n+|\b(?:while|whereas|but|although|and so|unlike)\b")
 _DENIAL = re.compile(r"\b(?:not|never|neither|nor|no|without|unlike)\b|n['’]t\b", re.I)
+_SIDES = "high|low|large|small|larger|smaller|higher|lower|more|less|up|down|true|false|right|wrong|stable|sensitive"
 _HEDGE = re.compile(
-    r"\b(high|low|large|small|larger|smaller|higher|lower|more|less|up|down|true|false|right|wrong|stable|sensitive)"
-    r"\s*(?:or|/|and/or)\s*(?:is |it is |perhaps |maybe )?(high|low|large|small|larger|smaller|higher|lower|more|less|up"
-    r"|down|true|false|right|wrong|stable|sensitive)\b|\b(?:may or may not|might or might not|either way)\b",
+    rf"\b(?:{_SIDES})\s*(?:or|/|and/or)\s*(?:is |it is |perhaps |maybe )?(?:{_SIDES})\b"
+    r"|\b(?:may or may not|might or might not|either way)\b",
     re.I,
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['’][a-z]+)?", re.I)
 _SMALL = frozenset(
-    "a an the of to in on at is are was were be been has have had do does did it its this that these those and or but "
-    "if as by with for from where when which who how what you your i my we our they their there then than so can may "
-    "not no one each every all both between under into out up about because while if over per after before".split()
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "to",
+        "in",
+        "on",
+        "at",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "has",
+        "have",
+        "had",
+        "do",
+        "does",
+        "did",
+        "it",
+        "its",
+        "this",
+        "that",
+        "these",
+        "those",
+        "and",
+        "or",
+        "but",
+        "if",
+        "as",
+        "by",
+        "with",
+        "for",
+        "from",
+        "where",
+        "when",
+        "which",
+        "who",
+        "how",
+        "what",
+        "you",
+        "your",
+        "i",
+        "my",
+        "we",
+        "our",
+        "they",
+        "their",
+        "there",
+        "then",
+        "than",
+        "so",
+        "can",
+        "may",
+        "not",
+        "no",
+        "one",
+        "each",
+        "every",
+        "all",
+        "both",
+        "between",
+        "under",
+        "into",
+        "out",
+        "up",
+        "about",
+        "because",
+        "while",
+        "if",
+        "over",
+        "per",
+        "after",
+        "before",
+    ]
 )
 _LEAST_SMALL = 0.2
 _LIST_WORDS = 8
@@ -50,7 +125,7 @@ def grade_relations(answer: str, needs: Sequence[Relation], never: Sequence[Rela
     if hedged := _HEDGE.search(answer):
         return Grade(False, f"the answer keeps both sides open: {hedged.group()!r}")
     for relation in never:
-        if said := holds(relation, answer):
+        if said := claims(relation, answer):
             return Grade(False, f"says {said[:60]!r}, which is wrong")
     for relation in needs:
         if not holds(relation, answer):
@@ -68,6 +143,16 @@ def holds(relation: Relation, answer: str) -> str:
     return ""
 
 
+def claims(relation: Relation, answer: str) -> str:
+    """Return the words in which one clause says the relation in its own order, or an empty text."""
+    pattern = _orders(tuple(relation))[0]
+    for clause in _CLAUSE.split(answer):
+        for found in pattern.finditer(clause):
+            if not _DENIAL.search(clause[max(0, found.start() - 12) : found.end()]):
+                return found.group()
+    return ""
+
+
 def is_list_of_words(answer: str) -> bool:
     """Return whether a longer answer has hardly any of the small words that make sentences."""
     words = [word.lower() for word in _WORD.findall(answer.replace("_", ""))]
@@ -80,7 +165,7 @@ def _stands(relation: Relation, sentence: str, found: re.Match[str]) -> bool:
         return True
     if found.group().count(",") > 2:
         return False
-    if any("not" in part or "no\\b" in part or "without" in part for part in relation):
+    if any(_DENIAL.search(part.replace("\\b", " ")) for part in relation):
         return True
     return not _DENIAL.search(sentence[max(0, found.start() - 12) : found.end()])
 

@@ -26,8 +26,8 @@ HERE = Path(__file__).parent
 SETS = HERE / "sets"
 LIST = HERE / "sets.toml"
 FILES = ("definitions.toml", "dialogues.toml", "general.toml", "neutral.txt", "phrases.toml", "wordings.toml")
-_HEAD = """# The evaluation sets and the SHA-256 of their files (names and contents, in order). A sealed set is not read by anybody
-# who works on training. `python -m pipeline.evaluate.sealed` mints and retires; a test compares the digests.
+_HEAD = """# The evaluation sets and the SHA-256 of their files (names and contents, in order). Nobody who works on
+# training reads a sealed set. `python -m pipeline.evaluate.sealed` mints and retires sets; a test compares the digests.
 """
 
 

@@ -1,4 +1,4 @@
-"""Renders a set's dialogues: templates from dialogues.toml, with runs drawn from evaluation's part of parameter space."""
+"""Renders a set's dialogues: templates from dialogues.toml, runs from evaluation's part of parameter space."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def _turn(raw: Mapping[str, Any], text: str, runs: Mapping[str, Run], feature: s
         text,
         calls=tuple(runs[name] for name in raw.get("calls", ())),
         value=value,
-        shift=_pair(raw["shift"]["feature"], runs, raw["shift"]["from"], raw["shift"]["to"]) if "shift" in raw else None,
-        larger=_pair(raw["larger"]["feature"], runs, *raw["larger"]["of"]) if "larger" in raw else None,
+        shift=_pair(raw.get("shift"), runs),
+        larger=_pair(raw.get("larger"), runs),
         bound=bound,
         bounds=bounds,
         command=raw.get("command", ""),
@@ -118,8 +118,8 @@ def _turn(raw: Mapping[str, Any], text: str, runs: Mapping[str, Run], feature: s
     )
 
 
-def _pair(feature: str, runs: Mapping[str, Run], first: str, second: str) -> Pair:
-    return Pair(feature, runs[first], runs[second])
+def _pair(spec: Mapping[str, Any] | None, runs: Mapping[str, Run]) -> Pair | None:
+    return Pair(spec["feature"], *(runs[name] for name in spec["of"])) if spec else None
 
 
 def bounds_of(experiment: str, setting: str) -> tuple[float, float]:
@@ -136,10 +136,8 @@ def _runs(template: Mapping[str, Any], rng: Random, results: Results) -> dict[st
         runs: dict[str, Run] = {}
         for name, spec in wanted.items():
             runs[name] = _like(spec, runs[spec["like"]], rng) if "like" in spec else _drawn(spec, rng)
-        if compared is None:
-            return runs
-        pair = _pair(compared["feature"], runs, *compared.get("of", (compared.get("from"), compared.get("to"))))
-        if abs(results.gap(pair)) >= CLEAR:
+        pair = _pair(compared, runs)
+        if pair is None or abs(results.gap(pair)) >= CLEAR:
             return runs
     raise ValueError(f"no clear gap was found for {template['turn'][0]['say'][0]!r}")
 

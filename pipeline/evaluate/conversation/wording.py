@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-_ONES = (
+_ONES_TEXT = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen"
-).split()
-_TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+)
+_ONES = _ONES_TEXT.split(" ")
+_TENS_TEXT = "zero ten twenty thirty forty fifty sixty seventy eighty ninety"
+_TENS = _TENS_TEXT.split(" ")
 _LARGEST_IN_WORDS = 99
 _SLIPS = 0.12
 """Share of the longer words that a hasty typist gets wrong."""

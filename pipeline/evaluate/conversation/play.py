@@ -1,0 +1,174 @@
+"""Plays a dialogue with a model, with tools that run for real.
+
+Every turn is graded on a right past: if a call is wrong or missing, the right one takes its place in the history before
+the model goes on. So a wrong call costs its own turn and not all that follow, and every model is asked for the same
+number of things. A dialogue without a mistake is played exactly as a person would see it.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import simulator
+from pipeline.chat.events import Delta, Message, ToolCall
+from pipeline.chat.result_text import result_text
+from pipeline.chat.tools import ToolReader
+from pipeline.data.claims import Run
+from pipeline.evaluate.conversation.results import Result, Results, full_key
+from pipeline.evaluate.conversation.script import Dialogue, Turn
+from pipeline.evaluate.conversation.talker import Reply, Talker
+from simulator.errors import SimulatorError
+
+MARK = "TOOL:"
+MOST_TOKENS = 128
+FIRST, SECOND = "first", "second"
+_SPEECHLESS = "…"
+
+
+@dataclass
+class Played:
+    """One turn as it went: the person's words, the calls, the answer, and what the conversation holds by then.
+
+    `calls_right` is by free decoding, `calls_right_under_grammar` after a malformed call was decoded again under the
+    grammar of its schema. `chosen` is the verdict under a grammar, if one was asked for.
+    """
+
+    turn: Turn
+    answer: str = ""
+    raw: list[str] = field(default_factory=list)
+    ended: bool = True
+    called: bool = False
+    calls_right: bool = True
+    calls_right_under_grammar: bool = True
+    chosen: str = ""
+    results: tuple[Result, ...] = ()
+    said: tuple[str, ...] = ()
+    tool_messages: tuple[str, ...] = ()
+
+
+@dataclass
+class _Past:
+    """The conversation so far."""
+
+    messages: list[Message]
+    results: list[Result] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    tool_messages: list[str] = field(default_factory=list)
+
+
+def play(dialogue: Dialogue, talker: Talker, results: Results, system: str, grammar: str = "") -> list[Played]:
+    """Return every turn as it was played. `grammar` is that of a call, for malformed ones. Raises ChatError."""
+    past = _Past([{"role": "system", "content": system}])
+    return [_turn(turn, dialogue.tools, talker, results, past, grammar) for turn in dialogue.turns]
+
+
+def _turn(turn: Turn, tools: bool, talker: Talker, results: Results, past: _Past, grammar: str) -> Played:
+    past.messages.append({"role": "user", "content": turn.text})
+    past.said.append(turn.text)
+    played = Played(turn)
+    waiting = list(turn.calls)
+    while True:
+        reply = talker.reply(past.messages, tools=tools, most=MOST_TOKENS)
+        played.raw.append(reply.text)
+        text, calls = read(reply.text)
+        if not turn.calls or (not waiting and not calls):
+            played.called = bool(calls) or MARK in reply.text
+            break
+        free, played.called = _matching(calls, waiting), True
+        under_grammar = free
+        if free is None and grammar and MARK in reply.text and not well_formed(reply.text):
+            again = talker.reply(past.messages, tools=tools, most=MOST_TOKENS, grammar=grammar)
+            played.raw.append(again.text)
+            under_grammar = _matching(read(again.text)[1], waiting)
+        played.calls_right &= free is not None
+        played.calls_right_under_grammar &= under_grammar is not None
+        taken = free or under_grammar or list(waiting)
+        if not waiting:  # a call too many: what was said beside it is the answer
+            break
+        if turn.silent_result:
+            return played
+        _run(taken, results, past)
+        waiting = _without(waiting, taken)
+    _finish(played, reply, text, talker, past)
+    return played
+
+
+def _finish(played: Played, reply: Reply, text: str, talker: Talker, past: _Past) -> None:
+    """Takes the reply as the turn's answer, and asks for the verdict if there is one."""
+    played.answer, played.ended = text, reply.ended
+    if played.turn.larger:
+        played.chosen = talker.choose(past.messages, text, "\nThe larger value is in the", [FIRST, SECOND])
+    past.messages.append({"role": "assistant", "content": text or _SPEECHLESS})
+    played.results, played.said = tuple(past.results), tuple(past.said)
+    played.tool_messages = tuple(past.tool_messages)
+
+
+def read(text: str) -> tuple[str, list[ToolCall]]:
+    """Return what a reply says, without its calls, and the calls."""
+    reader = ToolReader()
+    events = [*reader.feed(text), *reader.end()]
+    said = "".join(event.text for event in events if isinstance(event, Delta))
+    lines = [line for line in said.splitlines() if not line.strip().startswith(MARK)]
+    return "\n".join(lines).strip(), [event for event in events if isinstance(event, ToolCall)]
+
+
+def well_formed(text: str) -> bool:
+    """Return whether every call of a reply can be read and validates."""
+    calls = read(text)[1]
+    return len(calls) == text.count(MARK) and all(_run_of(call) is not None for call in calls)
+
+
+def _matching(calls: Sequence[ToolCall], waiting: Sequence[Run]) -> list[Run] | None:
+    """The runs that were called, if each of them is waited for; None if one is not, or there is none."""
+    called = [_run_of(call) for call in calls]
+    wanted = Counter(full_key(run) for run in waiting)
+    runs = [run for run in called if run is not None]
+    asked = Counter(full_key(run) for run in runs)
+    return runs if runs and len(runs) == len(called) and asked <= wanted else None
+
+
+def _run_of(call: ToolCall) -> Run | None:
+    """The run that a call names; None if it does not validate."""
+    run = Run(call.name, dict(call.arguments))
+    try:
+        full_key(run)
+    except (SimulatorError, KeyError):
+        return None
+    return run
+
+
+def _without(waiting: Sequence[Run], taken: Sequence[Run]) -> list[Run]:
+    gone = Counter(full_key(run) for run in taken)
+    left = []
+    for run in waiting:
+        key = full_key(run)
+        if gone[key]:
+            gone[key] -= 1
+        else:
+            left.append(run)
+    return left
+
+
+def _run(runs: Sequence[Run], results: Results, past: _Past) -> None:
+    """Makes the runs and puts their calls and results into the history."""
+    ids = [f"call-{uuid.uuid5(uuid.NAMESPACE_OID, run.key).hex[:8]}" for run in runs]
+    calls = [
+        {"id": name, "function": {"name": run.experiment, "arguments": json.loads(json.dumps(run.params))}}
+        for name, run in zip(ids, runs, strict=True)
+    ]
+    past.messages.append({"role": "assistant", "content": "", "tool_calls": calls})
+    for name, run in zip(ids, runs, strict=True):
+        result = results.of(run)
+        content = result_text(result, past.results[-1] if past.results else None)
+        past.messages.append({"role": "tool", "content": content, "tool_name": run.experiment, "tool_call_id": name})
+        past.results.append(result)
+        past.tool_messages.append(content)
+
+
+def tool_names() -> list[str]:
+    """Return the experiments that a dialogue may call."""
+    return list(simulator.EXPERIMENTS)
