@@ -6,9 +6,11 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-QuestionKind = Literal["phase_identification", "numeric", "ordering", "definitions", "tools"]
+QuestionKind = Literal["conversation", "phase_identification", "numeric", "ordering", "definitions", "forgetting"]
 
 KINDS: tuple[QuestionKind, ...] = get_args(QuestionKind)
+QUESTIONS_OF_A_KIND = 40
+"""Questions of each kind and region by default; of the dialogues, all."""
 
 
 class EvalParams(BaseModel):
@@ -16,7 +18,13 @@ class EvalParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    questions: int = Field(40, ge=1, le=2000, description="questions of each kind and region")
+    questions: int | None = Field(
+        None,
+        ge=1,
+        le=2000,
+        description="how many of each kind and region, dialogues included (default: 40, and all dialogues)",
+        examples=[40],
+    )
     kinds: list[QuestionKind] = Field(
         default_factory=lambda: list(KINDS),
         min_length=1,
@@ -35,3 +43,7 @@ class EvalParams(BaseModel):
     )
     skip_base: bool = Field(False, description="ask the tuned model alone")
     rag: bool = Field(False, description="ask the tuned model once more with the lab's passages in its prompt")
+    helped: bool = Field(
+        True, description="ask the base with help, too: told the phases and the glossary, and with the lab's passages"
+    )
+    set: str | None = Field(None, description="the evaluation set to ask (default: the newest sealed one)")

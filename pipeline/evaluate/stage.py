@@ -1,33 +1,62 @@
-"""The stage `eval`: base and tuned on the same questions, graded by the simulator."""
+"""The stage `eval`: base, base with help and tuned on the same tasks, graded by the simulator."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pipeline.evaluate.graders  # noqa: F401  (registers the graders)
 import simulator
 from pipeline.bases import locate_gguf
 from pipeline.bases.base import Base
 from pipeline.chat import Message
-from pipeline.data.paths import clipped, given_path
-from pipeline.errors import BadInput, ExportError
-from pipeline.evaluate.answering import Asked, answers_of
-from pipeline.evaluate.asking import Means, Trained, make_questions, training_means
-from pipeline.evaluate.engine import LARGEST_COPY, EngineFiles, copies, gains_by_copies, remove_copies, served
+from pipeline.errors import BadInput
+from pipeline.evaluate import baselines
+from pipeline.evaluate.adapter_source import locate_adapter, training_files
+from pipeline.evaluate.conversation.grading import grade_dialogue
+from pipeline.evaluate.conversation.play import play
+from pipeline.evaluate.conversation.render import render
+from pipeline.evaluate.conversation.results import Results
+from pipeline.evaluate.conversation.script import Dialogue
+from pipeline.evaluate.conversation.talker import Talker
+from pipeline.evaluate.generation import Part, choice_grammar, outcomes_of
+from pipeline.evaluate.graders import NUMBER_GRAMMAR, grade
+from pipeline.evaluate.model_copies import LARGEST_COPY, EngineFiles, copies, gains_by_copies, remove_copies, served
 from pipeline.evaluate.params import EvalParams
 from pipeline.evaluate.question import Question
+from pipeline.evaluate.question_sampling import Means, Trained, make_questions, training_means
 from pipeline.evaluate.report import write_report
-from pipeline.evaluate.tally import Answer, judge, scores
+from pipeline.evaluate.scoring import Answer, PlayedDialogue, conversation_scores, question_scores
+from pipeline.evaluate.sealed import EvaluationSet, evaluation_set
 from pipeline.files import sha256_of
 from pipeline.lab import Lab, current_run
 from pipeline.modelfile import load
 from simulator.events import Event, Metric, Note, Progress, Result
+
+
+@dataclass
+class _Exam:
+    """What is asked, and what came back."""
+
+    lab: Lab
+    params: EvalParams
+    chosen: EvaluationSet
+    folder: Path
+    system: str
+    results: Results = field(default_factory=Results)
+    questions: list[Question] = field(default_factory=list)
+    dialogues: list[Dialogue] = field(default_factory=list)
+    left_out: int = 0
+    means: Means = field(default_factory=dict)
+    answers: list[Answer] = field(default_factory=list)
+    played: list[PlayedDialogue] = field(default_factory=list)
+
+    def scores(self) -> dict[str, Any]:
+        """The scores so far."""
+        return {**conversation_scores(self.played), **question_scores(self.answers, self.means)}
 
 
 def run(lab: Lab, params: EvalParams) -> Iterator[Event]:
@@ -37,40 +66,57 @@ def run(lab: Lab, params: EvalParams) -> Iterator[Event]:
     """
     started = time.monotonic()
     folder = current_run(lab, "eval")
-    adapter = _adapter(lab, params, folder)
+    adapter = locate_adapter(lab, params, folder)
     base = locate_gguf(lab, params.base or adapter.base)
-    yield Progress("eval", 0, None, "making questions")
-    files_read = _data_files(lab, adapter)
-    questions, left_out = make_questions(params, Trained.of(*files_read))
-    if not questions:
-        raise BadInput("no question is left: the training data has seen all of them, so ask with another seed")
-    if left_out:
-        yield Note(f"{left_out} questions are left out because the training data has seen them")
+    chosen = evaluation_set(params.set or "")
+    if chosen.retired:
+        yield Note(f"the evaluation set {chosen.name} is retired ({chosen.retired}): its scores flatter what saw it")
+    exam = _Exam(lab, params, chosen, folder, load(lab).system)
+    files_read = training_files(lab, adapter)
+    yield from _prepare(exam, Trained.of(*files_read))
     compared = any(adapter.data_sha256 == sha256_of(path) for path in files_read)
     if not compared:
-        yield Note("the file that this adapter was trained on is not here: whether it holds a question was not checked")
-    answers: list[Answer] = []
-    means = training_means() if "numeric" in params.kinds else {}
+        yield Note("the file that this adapter was trained on is not here, so leakage was not checked against it")
     copied = not params.served and gains_by_copies(base.path)
     try:
         files = yield from _files(base.path, adapter.gguf, params, folder, copied)
-        yield from _ask(lab, base, files, questions, params, answers, means, folder)
+        yield from _ask(exam, base, files)
+        memory = yield from _forgetting(exam, base, adapter.gguf, files, copied)
     finally:
         remove_copies(folder)
     value: dict[str, Any] = {
-        **scores(answers, means),
+        **exam.scores(),
+        **memory,
         "base": {"name": base.name, "sha256": base.sha256},
         "adapter": lab.relative(adapter.source),
         "adapter_sha256": adapter.sha256,
         "engine": "copies in Q8_0" if copied else "as served",
-        "questions": len(questions),
-        "left_out": left_out,
+        "set": chosen.as_dict(),
+        "questions": len(exam.questions) + len(exam.dialogues),
+        "left_out": exam.left_out,
         "compared_with_training_data": compared,
         "seed": params.seed,
         "physics_version": simulator.PHYSICS_VERSION,
         "seconds": round(time.monotonic() - started, 1),
     }
-    yield Result({**value, "report": write_report(folder, value, answers)})
+    yield Result({**value, "report": write_report(folder, value, exam.answers, exam.played)})
+
+
+def _prepare(exam: _Exam, trained: Trained) -> Iterator[Event]:
+    """Makes the questions and dialogues. Raises BadInput if none is left."""
+    yield Progress("eval", 0, None, "making questions")
+    kinds = exam.params.kinds
+    exam.questions, exam.left_out = make_questions(exam.params, exam.chosen, trained)
+    if "conversation" in kinds:
+        rendered = render(exam.chosen, exam.results, exam.params.seed)
+        unseen = [item for item in rendered if not any(trained.saw(turn.text, turn.calls) for turn in item.turns)]
+        exam.left_out += len(rendered) - len(unseen)
+        exam.dialogues = unseen[: exam.params.questions]
+    if not exam.questions and not exam.dialogues and "forgetting" not in kinds:
+        raise BadInput("no question is left: the training data has seen all of them, so ask with another seed")
+    if exam.left_out:
+        yield Note(f"{exam.left_out} questions were skipped because the training data has seen them")
+    exam.means = training_means() if "numeric" in kinds else {}
 
 
 def _files(
@@ -83,131 +129,105 @@ def _files(
     return (yield from copies(base, adapter, folder, base=not params.skip_base))
 
 
-def _ask(
-    lab: Lab,
-    base: Base,
-    files: dict[str, EngineFiles],
-    questions: list[Question],
-    params: EvalParams,
-    answers: list[Answer],
-    means: Means,
-    folder: Path,
-) -> Iterator[Event]:
-    """Fills `answers`: every model is asked every question."""
-    system = load(lab).system
-    models = [*([] if params.skip_base else ["base"]), "tuned", *(["retrieval"] if params.rag else [])]
-    longest = [question.max_tokens for question in questions]
-    parts = [
-        Asked(
-            model,
-            replace(base, path=files[model].gguf),
-            files[model].adapters,
-            [_messages(system, _prompt(lab, question, model)) for question in questions],
-            longest,
-            folder / f"engine-{model}.log",
-        )
-        for model in models
+def _ask(exam: _Exam, base: Base, files: dict[str, EngineFiles]) -> Iterator[Event]:
+    """Every model does every task; the outcomes are graded as they come."""
+    params = exam.params
+    parts = [_part(exam, base, files, model) for model in _models(params)]
+    total = sum(len(part.tasks) for part in parts)
+    if not total:
+        return
+    small = sum(files[model].gguf.stat().st_size for model in ("base", "tuned") if model in files) <= 2 * LARGEST_COPY
+    done = 0
+    with closing(outcomes_of(parts, parallel=params.parallel, together=small)) as outcomes:
+        for model, item, outcome in outcomes:
+            done += 1
+            if isinstance(item, Question):
+                text, verdict = outcome
+                exam.answers.append(Answer(item, model, text, verdict, grade(item, text, verdict)))
+            else:
+                exam.played.append(
+                    PlayedDialogue(item, model, outcome, grade_dialogue(item, outcome, exam.results))
+                )
+            yield Progress("eval", done, total, f"{getattr(item, 'kind', 'conversation')}, {model}")
+            if done % 10 == 0 or done == total:
+                yield Metric("eval", done, _live(exam.scores()))
+    exam.answers.sort(key=lambda answer: (exam.questions.index(answer.question), answer.model))
+    exam.played.sort(key=lambda item: (exam.dialogues.index(item.dialogue), item.model))
+
+
+def _models(params: EvalParams) -> list[str]:
+    untrained = [] if params.skip_base else [baselines.BASE]
+    if params.helped and not params.skip_base:
+        untrained += [baselines.TOLD, baselines.RETRIEVAL]
+    return [*untrained, baselines.TUNED, *([baselines.TUNED_RETRIEVAL] if params.rag else [])]
+
+
+def _part(exam: _Exam, base: Base, files: dict[str, EngineFiles], model: str) -> Part:
+    """One model's files and tasks. Passages go with single questions alone."""
+    own = files["tuned" if model in (baselines.TUNED, baselines.TUNED_RETRIEVAL) else "base"]
+    system = baselines.told(exam.system) if model == baselines.TOLD else exam.system
+    tasks: list[tuple[Any, Any]] = [
+        (item, _asking(item, [
+            {"role": "system", "content": system},
+            {"role": "user", "content": baselines.prompt_for(exam.lab, item.prompt, model)},
+        ]))
+        for item in exam.questions
     ]
-    total = len(questions) * len(models)
-    small = sum(files[model].gguf.stat().st_size for model in models) <= 2 * LARGEST_COPY
-    with closing(answers_of(parts, parallel=params.parallel, together=small)) as texts:
-        for model, place, text in texts:
-            answers.append(judge(questions[place], model, text))
-            yield Progress("eval", len(answers), total, f"{questions[place].kind}, {model}")
-            if len(answers) % 10 == 0 or len(answers) == total:
-                yield Metric("eval", len(answers), _live(answers, means))
-    answers.sort(key=lambda answer: (questions.index(answer.question), answer.model))
+    if model not in (baselines.RETRIEVAL, baselines.TUNED_RETRIEVAL):
+        tasks += [(item, _playing(exam, item, system)) for item in exam.dialogues]
+    return Part(
+        model,
+        replace(base, path=own.gguf),
+        own.adapters,
+        tasks,
+        exam.folder / f"engine-{model}.log",
+        tuned=model in (baselines.TUNED, baselines.TUNED_RETRIEVAL),
+    )
 
 
-def _messages(system: str, prompt: str) -> list[Message]:
-    return [{"role": "system", "content": system}, {"role": "user", "content": prompt}]
+def _asking(question: Question, messages: Sequence[Message]) -> Any:
+    """Asks for a free answer, then for the verdict under a grammar."""
+
+    def work(talker: Talker) -> tuple[str, str]:
+        text = talker.reply(messages, tools=False, most=question.max_tokens).text
+        if not question.lead:
+            return text, ""
+        grammar = choice_grammar(question.options) if question.options else NUMBER_GRAMMAR
+        return text, talker.complete(messages, f"{text.strip()}{question.lead}", grammar)
+
+    return work
 
 
-def _prompt(lab: Lab, question: Question, model: str) -> str:
-    """The question, with the lab's passages in front where the model is to draw on them."""
-    if model != "retrieval":
-        return question.prompt
-    from pipeline.retrieval import augment
-
-    return augment(lab, question.prompt)[0]
+def _playing(exam: _Exam, dialogue: Dialogue, system: str) -> Any:
+    return lambda talker: play(dialogue, talker, exam.results, system)
 
 
-def _live(answers: list[Answer], means: Means) -> dict[str, float]:
+def _forgetting(
+    exam: _Exam, base: Base, adapter: Path, files: dict[str, EngineFiles], copied: bool
+) -> Generator[Event, None, dict[str, Any]]:
+    """What the tuned model lost beside the base; {} if it was not asked for, or the base is too large for it."""
+    if "forgetting" not in exam.params.kinds or exam.params.skip_base:
+        return {}
+    if base.size > LARGEST_COPY:
+        yield Note(f"{base.name} is too large for measuring what was forgotten: it is skipped")
+        return {}
+    from pipeline.evaluate.forgetting import compared, remember
+
+    if not copied:
+        files = yield from copies(base.path, adapter, exam.folder)
+    memories = []
+    for place, model in enumerate(("base", "tuned")):
+        yield Progress("eval", place, 2, f"neutral text and general items, {model}")
+        memories.append(remember(exam.lab, base, files[model].gguf, exam.chosen))
+    return compared(*memories)
+
+
+def _live(table: dict[str, Any]) -> dict[str, float]:
     """The scores so far, as `kind/model`."""
-    table = scores(answers, means)
     return {
         f"{kind}/{model}": float(entry["score"])
         for kind, models in table.items()
-        if kind not in ("extrapolation", "contradicted_numbers")
+        if kind not in ("extrapolation", "topics")
         for model, entry in models.items()
         if entry["score"] is not None
     }
-
-
-@dataclass(frozen=True)
-class _Adapter:
-    """What is evaluated: the GGUF that the engine loads, where it comes from, that source's digest, and its base.
-
-    `data_sha256` is of the file it was trained on, "" where that is not known.
-    """
-
-    gguf: Path
-    source: Path
-    sha256: str
-    base: str
-    data_sha256: str = ""
-
-
-def _adapter(lab: Lab, params: EvalParams, folder: Path) -> _Adapter:
-    """The adapter as GGUF, converted into the run's folder where it is a peft folder."""
-    if params.version and params.adapter:
-        raise BadInput("version and adapter are both given: give one of them")
-    if params.version:
-        from pipeline.install.registry import Registry
-
-        registry = Registry(lab)
-        version = registry.named(params.version)
-        path = registry.adapter_path(version)
-        return _Adapter(path, path, sha256_of(path), version.base, version.data_sha256)
-    path = given_path(params.adapter) if params.adapter else lab.adapter_dir
-    try:
-        if path.is_file():
-            return _Adapter(path, path, sha256_of(path), params.base or "smollm2")
-    except OSError as error:
-        raise ExportError(f"{clipped(str(path))} cannot be read ({error.strerror}): give another --adapter") from error
-    weights = path / "adapter_model.safetensors"
-    if not weights.is_file():
-        raise ExportError(f"there is no adapter at {path}: train first (`benlab train`), or give one with --adapter")
-    from pipeline.export.adapter import convert_adapter
-
-    base = locate_gguf(lab, params.base or _base_of(path))
-    out = folder / "eval-adapter.gguf"
-    convert_adapter(path, base.path, out, base_sha256=base.sha256)
-    return _Adapter(out, path, sha256_of(weights), base.name, str(_manifest(path).get("data_sha256", "")))
-
-
-def _data_files(lab: Lab, adapter: _Adapter) -> list[Path]:
-    """The training files that are here and that the adapter may have seen: the lab's, and those that manifests name."""
-    named = [_table(folder, "data").get("file") for folder in (adapter.source, lab.adapter_dir)]
-    paths = dict.fromkeys([lab.data, *(lab.root / name for name in named if isinstance(name, str))])
-    return [path for path in paths if path.is_file()]
-
-
-def _base_of(folder: Path) -> str:
-    """The name of the base that an adapter was trained on, by its manifest."""
-    return str(_table(folder, "base").get("name", "smollm2"))
-
-
-def _table(folder: Path, name: str) -> dict[str, Any]:
-    """One table of an adapter's manifest; {} where there is none."""
-    found = _manifest(folder).get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    """An adapter's manifest; {} where there is none."""
-    try:
-        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

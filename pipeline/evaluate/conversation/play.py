@@ -12,6 +12,8 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import simulator
 from pipeline.chat.events import Delta, Message, ToolCall
@@ -169,6 +171,15 @@ def _run(runs: Sequence[Run], results: Results, past: _Past) -> None:
         past.tool_messages.append(content)
 
 
-def tool_names() -> list[str]:
-    """Return the experiments that a dialogue may call."""
-    return list(simulator.EXPERIMENTS)
+
+
+@cache
+def schemas() -> list[dict[str, Any]]:
+    """Return every experiment as a function schema, from its parameter model."""
+    return [
+        {
+            "type": "function",
+            "function": {"name": name, "description": known.summary, "parameters": known.params.model_json_schema()},
+        }
+        for name, known in simulator.EXPERIMENTS.items()
+    ]

@@ -27,3 +27,7 @@ class Talker(Protocol):
     def choose(self, messages: Sequence[Message], answer: str, lead: str, options: Sequence[str]) -> str:
         """Return the option with which the model completes its own answer followed by `lead`. Raises ChatError."""
         ...
+
+    def complete(self, messages: Sequence[Message], begun: str, grammar: str) -> str:
+        """Return what follows the answer that was begun, under a grammar. Raises ChatError."""
+        ...

@@ -7,8 +7,9 @@ from random import Random
 
 from pipeline.data.claims import Run
 from pipeline.data.regions import PHASES, Region, draw
-from pipeline.data.wordings import fingerprint_text
-from pipeline.evaluate.question import Question, question_kind, wordings
+from pipeline.evaluate.question import Question, question_kind
+from pipeline.evaluate.sealed import EvaluationSet
+from pipeline.evaluate.settings_text import fingerprint_text
 
 
 @question_kind("phase_identification")
@@ -19,10 +20,12 @@ class PhaseIdentification:
     regions = True
     forms = 1
 
-    def plan(self, rng: Random, region: Region, index: int) -> Question:
+    def plan(self, chosen: EvaluationSet, rng: Random, region: Region, index: int) -> Question:
         params = draw(rng, region, PHASES[index % len(PHASES)], biased=rng.random() < 0.5)
+        wording = rng.choice(chosen.table("wordings.toml")[self.name])
+        runs = [Run("run_phase", params)]
         return Question(
-            self.name, region.name, rng.choice(wordings()[self.name]), [Run("run_phase", params)], max_tokens=48
+            self.name, region.name, wording, runs, lead="\nPhase type:", options=PHASES, max_tokens=48
         )
 
     def finish(self, question: Question) -> Question:

@@ -1,4 +1,4 @@
-"""Makes the questions of an evaluation, and keeps out what the training data has seen."""
+"""Makes the questions of an evaluation, and skips what the training data has seen."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ import simulator
 from pipeline.data.claims import Run, runs_of
 from pipeline.data.line import Sample
 from pipeline.data.reader import read_lines
-from pipeline.data.regions import PHASES, TEST, TEST_FAR, TRAIN, draw
+from pipeline.data.regions import PHASES, TEST, TEST_FAR, TRAIN, Region, draw
 from pipeline.data.source import InProcess, run_all
-from pipeline.evaluate.params import EvalParams
+from pipeline.evaluate.params import QUESTIONS_OF_A_KIND, EvalParams
 from pipeline.evaluate.question import QUESTIONS, Question
+from pipeline.evaluate.sealed import EvaluationSet
 from simulator.errors import SimulatorError
 
 Means = dict[str, dict[str, float]]
@@ -55,9 +56,9 @@ class Trained:
             except (KeyError, TypeError, ValueError, SimulatorError):
                 continue
 
-    def saw(self, question: Question) -> bool:
-        """Whether the question's words or one of its runs are in the file."""
-        return plain(question.prompt) in self.prompts or any(normal(run) in self.runs for run in question.runs)
+    def saw(self, prompt: str, runs: Iterable[Run] = ()) -> bool:
+        """Return whether a prompt or one of its runs is in the file."""
+        return plain(prompt) in self.prompts or any(normal(run) in self.runs for run in runs)
 
 
 def normal(run: Run) -> str:
@@ -74,34 +75,38 @@ def plain(text: str) -> str:
     return " ".join(text.lower().split()).rstrip(".?! ")
 
 
-def make_questions(params: EvalParams, trained: Trained) -> tuple[list[Question], int]:
+def make_questions(params: EvalParams, chosen: EvaluationSet, trained: Trained) -> tuple[list[Question], int]:
     """The questions, and how many were left out because the training data has seen them."""
     asked: list[Question] = []
     leaked = 0
-    for name in dict.fromkeys(params.kinds):
-        kind = QUESTIONS[name]
+    for name in dict.fromkeys(kind for kind in params.kinds if kind in QUESTIONS):
+        kind, wanted = QUESTIONS[name], params.questions or QUESTIONS_OF_A_KIND
         regions = (TEST, TEST_FAR) if kind.regions and params.extrapolation else (TEST,)
         for region in regions:
             planned = [
                 question
-                for index in range(TRIES * params.questions)
-                if (question := kind.plan(Random(f"{params.seed}/eval/{name}/{region.name}/{index}"), region, index))
+                for index in range(TRIES * wanted)
+                if (question := kind.plan(chosen, _rng(params, name, region, index), region, index))
             ]
             taken: Counter[str] = Counter()
-            most = ceil(params.questions / kind.forms)
-            for question in _with_results(planned, params.questions):
+            most = ceil(wanted / kind.forms)
+            for question in _with_results(planned, wanted):
                 form = question.facts.get("form", "")
-                if taken.total() == params.questions:
+                if taken.total() == wanted:
                     break
                 finished = kind.finish(question) if taken[form] < most else None
                 if finished is None:
                     continue
-                if trained.saw(finished):
+                if trained.saw(finished.prompt, finished.runs):
                     leaked += 1
                     continue
                 asked.append(finished)
                 taken[form] += 1
     return asked, leaked
+
+
+def _rng(params: EvalParams, name: str, region: Region, index: int) -> Random:
+    return Random(f"{params.seed}/eval/{name}/{region.name}/{index}")
 
 
 def _with_results(planned: list[Question], wanted: int) -> Iterable[Question]:

@@ -1,5 +1,0 @@
-"""The graders, one file each; importing this package registers them all."""
-
-from pipeline.evaluate.graders import definitions, numeric, ordering, phase_identification, tools
-
-__all__ = ["definitions", "numeric", "ordering", "phase_identification", "tools"]
