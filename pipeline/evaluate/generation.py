@@ -12,7 +12,6 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.bases.base import Base
 from pipeline.chat import EmbeddedServer, Message
 from pipeline.chat.server import usable_cores
-from pipeline.chat.tools import in_words, with_tools_in_words
+from pipeline.chat.tool_text import as_turns, tools_text, with_system_text
+from pipeline.chat.tools import describe
+from pipeline.evaluate.conversation.play import schemas
 from pipeline.evaluate.conversation.talker import Reply, Talker
 
 if TYPE_CHECKING:
@@ -69,12 +70,10 @@ class EmbeddedTalker:
         return self._complete(prompt, n_predict=64, grammar=grammar)["content"].strip()
 
     def _prompt(self, messages: Sequence[Message], tools: bool) -> str:
-        plain = in_words(messages)
-        if tools and not self._part.tuned:
-            from pipeline.chat.experiment_tools import schemas
-
-            plain = with_tools_in_words(plain, schemas())
-        return self._server.render(plain)
+        turns = as_turns(messages)
+        if tools:
+            turns = with_system_text(turns, (tools_text if self._part.tuned else describe)(schemas()))
+        return self._server.render(turns)
 
     def _complete(self, prompt: str, **options: Any) -> dict[str, Any]:
         adapter = bool(self._part.adapters)
@@ -95,9 +94,7 @@ class _Together:
     unwanted: threading.Event = field(default_factory=threading.Event)
 
 
-def outcomes_of(
-    parts: Sequence[Part], *, parallel: int, together: bool
-) -> Generator[tuple[str, Any, Any], None, None]:
+def outcomes_of(parts: Sequence[Part], *, parallel: int, together: bool) -> Generator[tuple[str, Any, Any], None, None]:
     """Yield (model, the task's key, what its work returned), as they are done. Raises ChatError.
 
     `together` starts all servers at once, with the cores shared between them; else one follows the other. Closing the
@@ -153,9 +150,8 @@ def _work(part: Part, server: EmbeddedServer, shared: _Together) -> None:
 
     try:
         with server.client() as client, ThreadPoolExecutor(server.parallel, thread_name_prefix=part.model) as pool:
-            with closing(pool.map(one, part.tasks)) as done:  # type: ignore[type-var]
-                for _ in done:
-                    pass
+            for _ in pool.map(one, part.tasks):
+                pass
         shared.answers.put(None)
     except BaseException as error:
         shared.answers.put(error)

@@ -54,7 +54,7 @@ def markdown(value: dict[str, Any], answers: Sequence[Answer], played: Sequence[
         "# Evaluation",
         "",
         f"Base {value['base']['name']}, adapter {value['adapter']}, {value['engine']}, {value['seconds']} s. "
-        f"Set {chosen['name']} ({chosen['sha256'][:12]}{', retired: ' + chosen['retired'] if chosen['retired'] else ''}).",
+        f"Set {chosen['name']} ({', '.join(filter(None, (chosen['sha256'][:12], chosen['retired'])))}).",
         f"{value['left_out']} questions were skipped because the training data has seen them.",
         "",
     ]

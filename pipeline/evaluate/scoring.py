@@ -64,8 +64,14 @@ class PlayedDialogue:
     def as_dict(self) -> dict[str, Any]:
         """Return the dialogue as a report keeps it."""
         turns = [
-            {"person": turn.turn.text, "replies": turn.raw, "chosen": turn.chosen, "right": grade.right,
-             "checks": dict(grade.checks), "reasons": dict(grade.reasons)}
+            {
+                "person": turn.turn.text,
+                "replies": turn.raw,
+                "chosen": turn.chosen,
+                "right": grade.right,
+                "checks": dict(grade.checks),
+                "reasons": dict(grade.reasons),
+            }
             for turn, grade in zip(self.turns, self.grades, strict=True)
         ]
         return {"name": self.dialogue.name, "topic": self.dialogue.topic, "model": self.model, "turns": turns}
@@ -125,9 +131,7 @@ def conversation_scores(played: Sequence[PlayedDialogue]) -> Scores:
                 all(grade.right_under_grammar for grade in item.grades) and item.dialogue.name not in spread
                 for item in own
             ],
-            "follow_ups": [
-                grade.right for item in own if item.dialogue.follow_up for grade in list(item.grades)[1:]
-            ],
+            "follow_ups": [grade.right for item in own if item.dialogue.follow_up for grade in list(item.grades)[1:]],
             **{
                 title: [grade.checks[check] for item in own for grade in item.grades if check in grade.checks]
                 for title, check in _PARTS.items()
@@ -137,7 +141,9 @@ def conversation_scores(played: Sequence[PlayedDialogue]) -> Scores:
             if right:
                 table.setdefault(row, {})[model] = _share(right)
         table.setdefault("topics", {})[model] = {
-            topic: _share(item.right and item.dialogue.name not in spread for item in own if item.dialogue.topic == topic)
+            topic: _share(
+                item.right and item.dialogue.name not in spread for item in own if item.dialogue.topic == topic
+            )
             for topic in sorted({item.dialogue.topic for item in own})
         }
     return table

@@ -145,9 +145,7 @@ def _ask(exam: _Exam, base: Base, files: dict[str, EngineFiles]) -> Iterator[Eve
                 text, verdict = outcome
                 exam.answers.append(Answer(item, model, text, verdict, grade(item, text, verdict)))
             else:
-                exam.played.append(
-                    PlayedDialogue(item, model, outcome, grade_dialogue(item, outcome, exam.results))
-                )
+                exam.played.append(PlayedDialogue(item, model, outcome, grade_dialogue(item, outcome, exam.results)))
             yield Progress("eval", done, total, f"{getattr(item, 'kind', 'conversation')}, {model}")
             if done % 10 == 0 or done == total:
                 yield Metric("eval", done, _live(exam.scores()))
@@ -167,10 +165,16 @@ def _part(exam: _Exam, base: Base, files: dict[str, EngineFiles], model: str) ->
     own = files["tuned" if model in (baselines.TUNED, baselines.TUNED_RETRIEVAL) else "base"]
     system = baselines.told(exam.system) if model == baselines.TOLD else exam.system
     tasks: list[tuple[Any, Any]] = [
-        (item, _asking(item, [
-            {"role": "system", "content": system},
-            {"role": "user", "content": baselines.prompt_for(exam.lab, item.prompt, model)},
-        ]))
+        (
+            item,
+            _asking(
+                item,
+                [
+                    {"role": "system", "content": system},
+                    {"role": "user", "content": baselines.prompt_for(exam.lab, item.prompt, model)},
+                ],
+            ),
+        )
         for item in exam.questions
     ]
     if model not in (baselines.RETRIEVAL, baselines.TUNED_RETRIEVAL):

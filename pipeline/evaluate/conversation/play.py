@@ -171,8 +171,6 @@ def _run(runs: Sequence[Run], results: Results, past: _Past) -> None:
         past.tool_messages.append(content)
 
 
-
-
 @cache
 def schemas() -> list[dict[str, Any]]:
     """Return every experiment as a function schema, from its parameter model."""

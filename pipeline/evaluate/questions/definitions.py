@@ -19,8 +19,12 @@ class Definitions:
 
     def plan(self, chosen: EvaluationSet, rng: Random, region: Region, index: int) -> Question | None:
         terms = chosen.table("definitions.toml")["term"]
-        asked = [(term, term["ask"][turn]) for turn in range(max(len(t["ask"]) for t in terms)) for term in terms
-                 if turn < len(term["ask"])]
+        asked = [
+            (term, term["ask"][turn])
+            for turn in range(max(len(t["ask"]) for t in terms))
+            for term in terms
+            if turn < len(term["ask"])
+        ]
         if index >= len(asked):
             return None
         term, ask = asked[index]

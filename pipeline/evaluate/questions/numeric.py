@@ -28,9 +28,7 @@ class Numeric:
         wording = rng.choice(chosen.table("wordings.toml")[self.name])
         prompt = wording.format(feature=feature, settings=run_text(params))
         runs = [Run("run_phase", params)]
-        return Question(
-            self.name, region.name, prompt, runs, feature=feature, lead=f"\n{feature} =", max_tokens=40
-        )
+        return Question(self.name, region.name, prompt, runs, feature=feature, lead=f"\n{feature} =", max_tokens=40)
 
     def finish(self, question: Question) -> Question | None:
         """Return None if the answer, at two decimals or in the feature's steps, is one of the prompt's own numbers."""

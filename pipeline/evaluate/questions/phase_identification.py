@@ -24,9 +24,7 @@ class PhaseIdentification:
         params = draw(rng, region, PHASES[index % len(PHASES)], biased=rng.random() < 0.5)
         wording = rng.choice(chosen.table("wordings.toml")[self.name])
         runs = [Run("run_phase", params)]
-        return Question(
-            self.name, region.name, wording, runs, lead="\nPhase type:", options=PHASES, max_tokens=48
-        )
+        return Question(self.name, region.name, wording, runs, lead="\nPhase type:", options=PHASES, max_tokens=48)
 
     def finish(self, question: Question) -> Question:
         shown = fingerprint_text(question.results[0]["features"])
