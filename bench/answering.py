@@ -18,11 +18,14 @@ from pathlib import Path
 # This folder is on the path first, and a file in it has the simulator's name.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+
 from pipeline.bases import locate_gguf  # noqa: E402
-from pipeline.evaluate.answering import Asked, answers_of  # noqa: E402
-from pipeline.evaluate.asking import Trained, make_questions  # noqa: E402
-from pipeline.evaluate.engine import copies  # noqa: E402
+from pipeline.evaluate.generation import Part, outcomes_of  # noqa: E402
+from pipeline.evaluate.model_copies import copies  # noqa: E402
 from pipeline.evaluate.params import EvalParams  # noqa: E402
+from pipeline.evaluate.question_sampling import Trained, make_questions  # noqa: E402
+from pipeline.evaluate.sealed import evaluation_set  # noqa: E402
+from pipeline.evaluate.stage import asking  # noqa: E402
 from pipeline.export.adapter import convert_adapter  # noqa: E402
 from pipeline.lab import Lab  # noqa: E402
 from pipeline.modelfile import load  # noqa: E402
@@ -40,11 +43,11 @@ def main() -> None:
     seconds: dict[bool, list[float]] = {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder:
         parts = asked(lab, Path(folder), options.questions)
-        answers = sum(len(part.prompts) for part in parts)
+        answers = sum(len(part.tasks) for part in parts)
         for _ in range(options.rounds):
             for together, seen in seconds.items():
                 started = time.perf_counter()
-                found = sum(1 for _ in answers_of(parts, parallel=options.parallel, together=together))
+                found = sum(1 for _ in outcomes_of(parts, parallel=options.parallel, together=together))
                 seen.append(time.perf_counter() - started)
                 assert found == answers
                 print(f"{answers} answers, {'at once' if together else 'in turn'}: {seen[-1]:.1f} s", flush=True)
@@ -52,11 +55,12 @@ def main() -> None:
     print(f"at once {once:.1f} s, in turn {turn:.1f} s: {turn / once:.2f} times as fast")
 
 
-def asked(lab: Lab, folder: Path, count: int) -> list[Asked]:
+def asked(lab: Lab, folder: Path, count: int) -> list[Part]:
     """Base and tuned with the evaluation's questions, inside the training grid."""
     base = locate_gguf(lab, "smollm2")
     convert_adapter(lab.adapter_dir, base.path, folder / "adapter.gguf", base_sha256=base.sha256)
-    questions, _ = make_questions(EvalParams(questions=count, extrapolation=False), Trained())
+    params = EvalParams(questions=count, extrapolation=False)
+    questions, _ = make_questions(params, evaluation_set(), Trained())
     making = copies(base.path, folder / "adapter.gguf", folder)
     while True:
         try:
@@ -65,10 +69,12 @@ def asked(lab: Lab, folder: Path, count: int) -> list[Asked]:
             files = end.value
             break
     system = load(lab).system
-    prompts = [[{"role": "system", "content": system}, {"role": "user", "content": q.prompt}] for q in questions]
-    longest = [question.max_tokens for question in questions]
+    tasks = [
+        (q, asking(q, [{"role": "system", "content": system}, {"role": "user", "content": q.prompt}]))
+        for q in questions
+    ]
     return [
-        Asked(name, replace(base, path=files[name].gguf), (), prompts, longest, folder / f"{name}.log")
+        Part(name, replace(base, path=files[name].gguf), (), tasks, folder / f"{name}.log")
         for name in ("base", "tuned")
     ]
 

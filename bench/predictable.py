@@ -27,8 +27,7 @@ from pipeline.data.claims import Run  # noqa: E402
 from pipeline.data.kinds.numeric import FEATURES  # noqa: E402
 from pipeline.data.regions import DEPTHS, PHASES, SIZES, TRAIN, VALIDATION, Region, draw  # noqa: E402
 from pipeline.data.source import InProcess  # noqa: E402
-from pipeline.evaluate.graders.numeric import tolerance  # noqa: E402
-from pipeline.evaluate.questions.ordering import CLEAR  # noqa: E402
+from pipeline.evaluate.graders import CLEAR, tolerance  # noqa: E402
 from simulator.number_text import foretold  # noqa: E402
 from simulator.verdicts import EARLY_UNTIL, is_of_the_seed  # noqa: E402
 

@@ -35,15 +35,18 @@ class Known:
     about_lab: bool = False
 
     @classmethod
-    def of(cls, results: Sequence[Run], said: Sequence[str] = (), texts: Sequence[str] = ()) -> Known:
+    def of(
+        cls, results: Sequence[Run], said: Sequence[str] = (), texts: Sequence[str] = (), *, trusted: bool = False
+    ) -> Known:
         """Return what a conversation with these results, questions (the newest last) and tool messages knows.
 
-        Of the results the last six count. One that is quick is made again, so that a stored number is not believed;
-        an experiment that the simulator does not make any more is left out.
+        Of the results the last six count. One that is quick is made again, so that a stored number is not believed
+        (`trusted` results were made just now); an experiment that the simulator does not make any more is left out.
         """
         from pipeline.chat.number_check import TERMS
 
-        runs = tuple(fresh for result in results[-MOST_RUNS:] if (fresh := _again(result)) is not None)
+        last = results[-MOST_RUNS:]
+        runs = tuple(last) if trusted else tuple(fresh for run in last if (fresh := _again(run)) is not None)
         written = [result_text(run, before) for before, run in zip((None, *runs), runs, strict=False)]
         told = [float(number) for text in (*written, *texts) for number in numbers_in(text)]
         measured = [value for run in runs for value in numbers_of(run).values()]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.lab import Lab
 
 _SAMPLES = 1000
+_BATCH = 32
 _LONGEST = 1024
 """Tokens that are read at once: paragraphs are joined up to here, so that each token has a context."""
 
@@ -52,7 +53,7 @@ def remember(lab: Lab, base: Base, gguf: Path, chosen: EvaluationSet) -> Memory:
     with torch.inference_mode():
         paragraphs = [part for part in chosen.text("neutral.txt").split("\n\n") if part.strip()]
         nats, tokens = _paragraphs(model, tokenizer, paragraphs)
-        right = [_best(model, tokenizer, *item) == 0 for item in general_items(chosen)]
+        right = _rights(model, tokenizer, general_items(chosen))
     return Memory(tuple(nats), tuple(tokens), tuple(right))
 
 
@@ -104,17 +105,34 @@ def _paragraphs(model: Any, tokenizer: Any, paragraphs: Sequence[str]) -> tuple[
     return nats, counts
 
 
-def _best(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) -> int:
-    """The place of the likeliest answer, per byte of its text."""
+def _rights(model: Any, tokenizer: Any, items: Sequence[tuple[str, list[str]]]) -> list[bool]:
+    """Whether the first answer of each item is its likeliest, per byte of its text."""
     import torch
 
-    start = tokenizer.encode(question, add_special_tokens=False)
-    scores = []
-    for answer in answers:
-        ids = tokenizer.encode(f" {answer}", add_special_tokens=False)
-        logprobs = _logprobs(model, torch.tensor([[*start, *ids]]))[0]
-        scores.append(float(logprobs[-len(ids) :].sum()) / len(answer.encode()))
-    return max(range(len(scores)), key=scores.__getitem__)
+    asked = [
+        (tokenizer.encode(question, add_special_tokens=False), tokenizer.encode(f" {answer}", add_special_tokens=False))
+        for question, answers in items
+        for answer in answers
+    ]
+    sizes = [len(answer.encode()) for _, answers in items for answer in answers]
+    scores: list[float] = []
+    for start in range(0, len(asked), _BATCH):
+        part = asked[start : start + _BATCH]
+        longest = max(len(question) + len(answer) for question, answer in part)
+        # Tokens behind the last one change nothing before it, so any filling will do.
+        rows = [[*question, *answer, *[0] * (longest - len(question) - len(answer))] for question, answer in part]
+        logprobs = _logprobs(model, torch.tensor(rows))
+        scores += [
+            float(row[len(question) - 1 : len(question) + len(answer) - 1].sum())
+            for row, (question, answer) in zip(logprobs, part, strict=True)
+        ]
+    likely = [total / size for total, size in zip(scores, sizes, strict=True)]
+    right, place = [], 0
+    for _, answers in items:
+        own = likely[place : place + len(answers)]
+        right.append(own[0] == max(own))
+        place += len(answers)
+    return right
 
 
 def _logprobs(model: Any, ids: torch.Tensor) -> torch.Tensor:

@@ -104,7 +104,7 @@ _SMALL = frozenset(
         "before",
     ]
 )
-_LEAST_SMALL = 0.2
+_LEAST_SMALL = 0.12
 _LIST_WORDS = 8
 
 

@@ -167,7 +167,7 @@ def _part(exam: _Exam, base: Base, files: dict[str, EngineFiles], model: str) ->
     tasks: list[tuple[Any, Any]] = [
         (
             item,
-            _asking(
+            asking(
                 item,
                 [
                     {"role": "system", "content": system},
@@ -189,8 +189,8 @@ def _part(exam: _Exam, base: Base, files: dict[str, EngineFiles], model: str) ->
     )
 
 
-def _asking(question: Question, messages: Sequence[Message]) -> Any:
-    """Asks for a free answer, then for the verdict under a grammar."""
+def asking(question: Question, messages: Sequence[Message]) -> Any:
+    """Return the work on a question: a free answer, then the verdict under a grammar."""
 
     def work(talker: Talker) -> tuple[str, str]:
         text = talker.reply(messages, tools=False, most=question.max_tokens).text

@@ -59,7 +59,7 @@ def _install(job: Job, params: InstallParams) -> Iterator[Event]:
         if server is not None:
             server.close()
     registry = Registry(lab, params.name)
-    worse = warning(version.scores)
+    worse = warning(version.scores, registry.current())
     current = params.force or not worse or registry.current() is None
     if worse:
         yield Note(f"{worse}: {'it is used all the same' if current else _keep(version)}")

@@ -97,7 +97,6 @@ def _summary(results: Value) -> str:
     for kind, scores in results["eval"].items():
         if isinstance(scores, dict) and {"base", "tuned"} <= scores.keys() and isinstance(scores["tuned"], dict):
             base, tuned = scores["base"], scores["tuned"]
-            better = "; less is better" if kind == "contradicted_numbers" else ""
-            lines.append(f"  {kind:<24}{base.get('score')} → {tuned.get('score')}  (n = {tuned.get('n')}{better})")
+            lines.append(f"  {kind:<24}{base.get('score')} → {tuned.get('score')}  (n = {tuned.get('n')})")
     lines += ["", f"> {results['ask']['question']}", results["ask"]["answer"]]
     return "\n".join(lines)

@@ -63,7 +63,7 @@ def grade_turn(dialogue: Dialogue, played: Played, results: Results) -> TurnGrad
     else:
         reasons["silent"] = "called a tool" if played.called or MARK in " ".join(played.raw) else ""
     if not turn.silent_result:
-        reasons["answers"] = _empty_or_endless(answer)
+        reasons["answers"] = _empty_or_endless(answer, turn.text)
         if not turn.prose:
             reasons["numbers"] = _strange_number(played)
             reasons["own_words"] = _copied(played)
@@ -105,10 +105,16 @@ def _numbers(text: str) -> list[str]:
     return numbers_in(_THOUSANDS.sub("", text))
 
 
-def _empty_or_endless(answer: str) -> str:
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def _empty_or_endless(answer: str, said: str) -> str:
     words = answer.lower().split()
     if not words:
         return "says nothing"
+    if len(words) > 2 and _plain(answer) in _plain(said):
+        return "repeats the person"
     if is_list_of_words(re.sub(r"[^\w\s'’-]*\d[\d.]*", " ", answer)) and not re.search(r"```|def |\(", answer):
         return "lists words"
     seen: dict[tuple[str, ...], int] = {}
@@ -122,7 +128,7 @@ def _empty_or_endless(answer: str) -> str:
 
 def _strange_number(played: Played) -> str:
     """A number that stands nowhere in the conversation, or at another quantity than its own; else an empty text."""
-    known = Known.of(list(played.results), list(played.said))
+    known = Known.of(list(played.results), list(played.said), trusted=True)
     known = Known(known.runs, known.results, (*known.said, *played.turn.bounds), True)
     wrong = next((check for check in scan(_THOUSANDS.sub("", played.answer), known) if not check.right), None)
     if wrong is None:

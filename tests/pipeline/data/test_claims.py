@@ -19,7 +19,7 @@ from pipeline.data.regions import DEPTHS, PHASES, REGIONS, SIZES, TRAIN
 from pipeline.data.samples import make
 from pipeline.data.source import InProcess
 from pipeline.errors import DataError
-from pipeline.evaluate.graders.numeric import tolerance
+from pipeline.evaluate.graders import tolerance
 from pipeline.lab import Lab
 from simulator.events import last_result
 from simulator.number_text import foretold, half_step, measured, numbers_in

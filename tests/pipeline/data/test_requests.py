@@ -8,7 +8,6 @@ import pytest
 from pipeline.data.kinds.tools import NAMES, PRACTISED, arguments, spoken
 from pipeline.data.regions import TRAIN
 from pipeline.data.wordings import request_wordings
-from pipeline.evaluate.question import wordings
 
 
 @pytest.mark.parametrize("experiment", sorted(set(PRACTISED)))
@@ -33,6 +32,6 @@ def test_one_layer_is_no_layers() -> None:
 
 @pytest.mark.parametrize("experiment", sorted(set(PRACTISED)))
 def test_no_request_has_two_articles(experiment: str) -> None:
-    for phrase in request_wordings(experiment) + wordings()["requests"][experiment]:
+    for phrase in request_wordings(experiment):
         for name in (name for names in NAMES.values() for name in names):
             assert not re.search(r"\b(?:an?|the) (?:an?|the)\b", phrase.format(name=name, values="seed 3")), phrase

@@ -6,16 +6,12 @@ import re
 
 import pytest
 
-import simulator
 from pipeline.data.check import check_samples
-from pipeline.data.claims import Run
 from pipeline.data.duplicates import Seen
 from pipeline.data.kinds.numeric import NAMED, VARIED
 from pipeline.data.regions import PHASES, TRAIN
 from pipeline.data.samples import make
 from pipeline.data.source import InProcess
-from pipeline.evaluate.contradictions import count
-from pipeline.evaluate.question import Question, grade
 from simulator.setting_mentions import strange_setting
 
 PARAMS = {"phase_type": "ising_symmetry_breaking", "system_size": 32, "depth": 4, "bias": 0.65, "seed": 20001}
@@ -54,31 +50,3 @@ def test_every_number_says_what_decides_it(predictions) -> None:
     assert not check_samples(list(enumerate(predictions)))
     assert {sample.output.split(":")[0] for sample in predictions} == set(PHASES)
     assert swept > 20
-
-
-def asked(feature: str) -> Question:
-    prompt = f"{feature} for system_size 32, depth 4, bias 0.65?"
-    result = simulator.run_now("run_phase", **PARAMS)
-    return Question("numeric", "interpolation", prompt, [Run("run_phase", PARAMS)], [result], feature=feature)
-
-
-@pytest.mark.parametrize(
-    ("feature", "answer", "right", "checked"),
-    [
-        ("correlation_range", "correlation_range at size 8: 3; correlation_range at size 32: 14.", True, 1),
-        (
-            "transverse",
-            "transverse at depth 1: 0.00; transverse at depth 4: 0.35; transverse at depth 8: 0.25",
-            True,
-            1,
-        ),
-        ("zz_nearest", "zz_nearest at depth 16: 0.83", False, 0),
-        ("zz_nearest", "zz_nearest at size 32, depth 4: 0.83", True, 1),
-        ("zz_nearest", "zz_nearest for depth=4 is about 0.1", False, 1),
-        ("magnetization", "magnetization at bias .65: 0.27", True, 1),
-    ],
-)
-def test_numbers_of_other_settings_are_no_answer(feature: str, answer: str, right: bool, checked: int) -> None:
-    assert grade(asked(feature), answer).right is right
-    found = count(asked(feature), answer)
-    assert (found.checked, found.contradicted) == (checked, int(checked and not right))

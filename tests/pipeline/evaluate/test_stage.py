@@ -9,6 +9,7 @@ import pytest
 from pipeline.bases import Base
 from pipeline.errors import BadInput, ExportError
 from pipeline.evaluate.params import EvalParams
+from pipeline.evaluate.sealed import evaluation_set
 from pipeline.evaluate.stage import run
 from pipeline.files import sha256_of
 from pipeline.lab import Lab
@@ -35,7 +36,7 @@ def evaluated(lab: Lab, cache_lab: Lab, base: Base) -> Lab:
 
 
 def test_scores_and_reports(evaluated: Lab) -> None:
-    params = EvalParams(questions=2, kinds=["numeric"], extrapolation=True, parallel=1)
+    params = EvalParams(questions=2, kinds=["numeric", "conversation"], extrapolation=True, parallel=1, helped=False)
     events = list(run(evaluated, params))
     value = events[-1].value
     assert value["adapter"] == "ben-lab-lora"
@@ -45,13 +46,16 @@ def test_scores_and_reports(evaluated: Lab) -> None:
         assert part["numeric"]["base"] == part["numeric"]["tuned"]
         assert part["numeric"]["base"]["n"] == 2 and len(part["numeric"]["base"]["interval"]) == 2
         assert part["numeric"]["training_mean"]["n"] == part["numeric"]["phase_mean"]["n"] == 2
+    assert value["set"]["sha256"] == evaluation_set().sha256
+    assert value["conversation"]["base"]["n"] == value["conversation"]["tuned"]["n"] == 2
     report = json.loads(Path(value["report"]["json"]).read_text(encoding="utf-8"))
-    assert len(report["answers"]) == value["questions"] * 2 == 8
+    assert len(report["answers"]) == 8 and len(report["dialogues"]) == 4 and value["questions"] == 6
     texts: dict[str, set[str]] = {}
     for answer in report["answers"]:
         texts.setdefault(answer["prompt"], set()).add(answer["answer"])
     assert all(len(answers) == 1 for answers in texts.values())
-    assert "| numeric |" in Path(value["report"]["markdown"]).read_text(encoding="utf-8")
+    page = Path(value["report"]["markdown"]).read_text(encoding="utf-8")
+    assert "| numeric |" in page and "| conversation |" in page
 
 
 def test_what_the_adapter_was_trained_on_is_not_asked(evaluated: Lab) -> None:
@@ -80,3 +84,16 @@ def test_the_served_files_are_asked_on_demand_and_copies_do_not_stay(evaluated: 
         value = last_result(run(evaluated, EvalParams(**params, served=wanted)))
         assert value["engine"] == said
     assert not list(evaluated.runs.rglob("engine-*.gguf"))
+
+
+def test_the_base_is_asked_with_help_too(evaluated: Lab) -> None:
+    params = EvalParams(questions=1, kinds=["definitions"], extrapolation=False, parallel=1)
+    value = last_result(run(evaluated, params))
+    assert set(value["definitions"]) == {"base", "base_told", "base_retrieval", "tuned"}
+
+
+@pytest.mark.slow
+def test_an_adapter_of_zeros_forgot_next_to_nothing(evaluated: Lab) -> None:
+    value = last_result(run(evaluated, EvalParams(questions=1, kinds=["forgetting"], parallel=1)))
+    assert value["perplexity"]["ratio"] == pytest.approx(1, abs=0.002)
+    assert value["general"]["base"] == value["general"]["tuned"] and value["general"]["base"]["n"] == 100

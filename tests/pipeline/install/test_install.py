@@ -188,6 +188,27 @@ def test_one_kind_that_got_worse_is_not_hidden_by_another_that_got_better() -> N
     assert "tools 0.00 against 0.50" in warning({"ordering": better, "tools": worse})
 
 
+def test_a_version_that_talks_worse_or_forgot_more_than_the_one_in_use_is_asked_about() -> None:
+    def scores(conversation: float, ratio: float, set_name: str = "first") -> dict:
+        return {
+            "conversation": {"base": {"score": 0.1}, "tuned": {"score": conversation}},
+            "perplexity": {"base": 12.0, "tuned": 12 * ratio, "ratio": ratio},
+            "set": {"name": set_name, "sha256": set_name},
+        }
+
+    in_use = Version("ben-lab:old", "a", "smollm2", "b", "now", "run", scores=scores(0.8, 1.05))
+    assert warning(scores(0.8, 1.05), in_use) == "" and warning(scores(0.9, 1.0), in_use) == ""
+    assert "worse at conversation than ben-lab:old (0.70 against 0.80)" in warning(scores(0.7, 1.05), in_use)
+    assert "forgotten more than ben-lab:old" in warning(scores(0.8, 1.2), in_use)
+    assert warning(scores(0.7, 1.2, "second"), in_use) == ""  # other questions: nothing to compare
+
+
+def test_general_items_count_as_lost_only_beyond_the_bases_interval() -> None:
+    base = {"score": 0.8, "interval": [0.71, 0.87]}
+    assert warning({"general": {"base": base, "tuned": {"score": 0.75}}}) == ""
+    assert "general 0.60 against 0.80" in warning({"general": {"base": base, "tuned": {"score": 0.6}}})
+
+
 def test_export_writes_the_adapter_and_refuses_a_folder(trained: Lab, tmp_path: Path) -> None:
     value = last_result(run_export(trained, ExportParams()))
     assert value["file"] == "ben-lab-adapter.gguf" and trained.adapter_gguf.stat().st_size == value["bytes"]

@@ -53,8 +53,10 @@ class Oracle:
         if turn.calls:
             return self.explained(turn.calls)
         if turn.shift:
-            first, second = (value_of(self.results.of(run), turn.shift.feature) for run in (turn.shift.first, turn.shift.second))
-            return f"{turn.shift.feature} {'rose' if second > first else 'fell'} from {shown(first)} to {shown(second)}."
+            runs = (turn.shift.first, turn.shift.second)
+            first, second = (value_of(self.results.of(run), turn.shift.feature) for run in runs)
+            way = "rose" if second > first else "fell"
+            return f"{turn.shift.feature} {way} from {shown(first)} to {shown(second)}."
         if turn.larger:
             return "Have a look at the two results."
         if turn.bound is not None:
@@ -103,9 +105,9 @@ class Keywords(Adversary):
 
     LIST = (
         "TRI, time reversal, forward, backward, bias, distance, sector, up, down, string order, hidden, ZXZ, cluster, "
-        "ising, spt, trivial, pseudorandom, random Clifford gates, entropy, bits, sites, layers, per layer, fingerprint, "
-        "thirteen features, doctor, cannot, ben-lab, run, simulate, experiment, /experiment run_phase, larger, smaller, "
-        "rose, fell, Paris, green, Earth, honey, cold, which phase"
+        "ising, spt, trivial, pseudorandom, random Clifford gates, entropy, bits, sites, layers, per layer, "
+        "thirteen features, fingerprint, doctor, cannot, ben-lab, run, simulate, experiment, /experiment run_phase, "
+        "larger, smaller, rose, fell, Paris, green, Earth, honey, cold, which phase"
     )
 
     def reply(self, messages: Sequence[Any], *, tools: bool, most: int, grammar: str = "") -> Reply:
@@ -117,8 +119,8 @@ class Hedger(Adversary):
 
     def reply(self, messages: Sequence[Any], *, tools: bool, most: int, grammar: str = "") -> Reply:
         return Reply(
-            "It may be larger or smaller, it could have risen or fallen, and the order is high or low. The bias is up or "
-            "down. I cannot say whether the phase is ising, spt, trivial or pseudorandom, so ask a doctor or choose one."
+            "It may be larger or smaller, it could have risen or fallen, and the order is high or low. The bias is up "
+            "or down. I cannot say whether the phase is ising, spt, trivial or pseudorandom, so ask a doctor."
         )
 
 
@@ -126,8 +128,8 @@ class Copier(Adversary):
     """Calls what the words spell out where it can, and repeats the whole tool message as its answer."""
 
     def reply(self, messages: Sequence[Any], *, tools: bool, most: int, grammar: str = "") -> Reply:
-        shown_results = results_shown(messages)
-        return Reply(shown_results[-1] if shown_results else person(messages))
+        found = results_shown(messages)
+        return Reply(found[-1] if found else person(messages))
 
 
 class Echo(Adversary):
@@ -150,7 +152,8 @@ class Shuffler(Adversary):
     """Gives numbers that are all in the result, each at the name of another."""
 
     def reply(self, messages: Sequence[Any], *, tools: bool, most: int, grammar: str = "") -> Reply:
-        pairs = re.findall(r"(\w+) (-?[\d.]+\d)(?=[,\n])", results_shown(messages)[-1]) if results_shown(messages) else []
+        found = results_shown(messages)
+        pairs = re.findall(r"(\w+) (-?[\d.]+\d)(?=[,\n])", found[-1]) if found else []
         names, values = [name for name, _ in pairs], [value for _, value in pairs]
         moved = [f"{name} is {value}" for name, value in zip(names[-3:], values[:3], strict=False)]
         return Reply(". ".join(moved) + "." if moved else "I would have to run that.")

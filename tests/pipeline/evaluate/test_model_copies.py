@@ -9,7 +9,7 @@ import pytest
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, dequantize, quantize
 
 from pipeline.errors import ExportError
-from pipeline.evaluate.engine import copies, gains_by_copies, remove_copies
+from pipeline.evaluate.model_copies import copies, gains_by_copies, remove_copies
 from simulator.events import Event
 
 ROWS, COLUMNS, RANK = 64, 96, 2

@@ -14,18 +14,18 @@ from pipeline.data.regions import BIASES, DEPTHS, PHASES, SIZES, TRAIN, is_test_
 from pipeline.data.samples import make
 from pipeline.data.source import InProcess
 from pipeline.data.wordings import all_templates
-from pipeline.evaluate.asking import Trained, make_questions, plain
+from pipeline.evaluate.graders import CLEAR, gap
 from pipeline.evaluate.intervals import score, wilson
 from pipeline.evaluate.params import EvalParams
-from pipeline.evaluate.question import definition_questions, wordings
-from pipeline.evaluate.questions.ordering import CLEAR, gap
+from pipeline.evaluate.question_sampling import Trained, make_questions, plain
+from pipeline.evaluate.sealed import evaluation_set
 from simulator.number_text import measured, numbers_in
 
 
 def evaluation_templates() -> list[str]:
-    texts = [text for key, part in wordings().items() if key != "requests" for text in part]
-    texts += [text for part in wordings()["requests"].values() for text in part]
-    return texts + [item["ask"] for item in definition_questions()]
+    chosen = evaluation_set()
+    texts = [text for part in chosen.table("wordings.toml").values() for text in part]
+    return texts + [ask for term in chosen.table("definitions.toml")["term"] for ask in term["ask"]]
 
 
 def words_of(template: str) -> str:
@@ -56,18 +56,16 @@ def test_no_evaluation_wording_occurs_in_generated_data() -> None:
         prompts += [plain(sample.prompt) for sample in make(kind, count, 0, TRAIN, InProcess(), Seen())]
     for text in evaluation_templates():
         pattern = re.compile(".*".join(re.escape(part) for part in words_of(text).split("*")), re.DOTALL)
-        inner = text in [phrase for part in wordings()["requests"].values() for phrase in part]
-        for prompt in prompts:
-            assert not (pattern.search(prompt) if inner else pattern.fullmatch(prompt)), (text, prompt)
+        assert not any(pattern.fullmatch(prompt) for prompt in prompts), text
 
 
 @pytest.fixture(scope="module")
 def asked() -> list:
-    return make_questions(EvalParams(questions=26), Trained())[0]
+    return make_questions(EvalParams(questions=26), evaluation_set(), Trained())[0]
 
 
 def test_every_question_is_held_out(asked: list) -> None:
-    assert len(asked) == 26 * 8
+    assert len(asked) == 26 * 7
     for question in asked:
         for run in question.runs:
             assert is_test_case(run.experiment, run.params)
@@ -104,9 +102,9 @@ def test_orderings_have_a_clear_gap(asked: list) -> None:
 
 
 def test_the_same_seed_asks_the_same(asked: list) -> None:
-    again = make_questions(EvalParams(questions=26), Trained())[0]
+    again = make_questions(EvalParams(questions=26), evaluation_set(), Trained())[0]
     assert [question.prompt for question in again] == [question.prompt for question in asked]
-    other = make_questions(EvalParams(questions=26, seed=1, kinds=["numeric"]), Trained())[0]
+    other = make_questions(EvalParams(questions=26, seed=1, kinds=["numeric"]), evaluation_set(), Trained())[0]
     assert not {question.prompt for question in other} & {question.prompt for question in asked}
 
 
@@ -117,7 +115,7 @@ def test_what_the_training_data_holds_is_left_out(asked: list) -> None:
     run = {"experiment": "run_phase", "params": spelled_out}
     trained.add(Sample("own words", "", "x", {"claims": [run, 7, {"experiment": "run_phase"}]}))
     trained.add(Sample("what are the FOUR phase types in Ben Lab", "", "x"))
-    questions, left_out = make_questions(EvalParams(questions=26), trained)
+    questions, left_out = make_questions(EvalParams(questions=26), evaluation_set(), trained)
     assert left_out == 2
     prompts = {question.prompt for question in questions}
     assert first.prompt not in prompts and "What are the four phase types in Ben Lab?" not in prompts
