@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 Relation = Sequence[str]
 
@@ -25,87 +26,17 @@ _HEDGE = re.compile(
     re.I,
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['’][a-z]+)?", re.I)
-_SMALL = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "to",
-        "in",
-        "on",
-        "at",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "has",
-        "have",
-        "had",
-        "do",
-        "does",
-        "did",
-        "it",
-        "its",
-        "this",
-        "that",
-        "these",
-        "those",
-        "and",
-        "or",
-        "but",
-        "if",
-        "as",
-        "by",
-        "with",
-        "for",
-        "from",
-        "where",
-        "when",
-        "which",
-        "who",
-        "how",
-        "what",
-        "you",
-        "your",
-        "i",
-        "my",
-        "we",
-        "our",
-        "they",
-        "their",
-        "there",
-        "then",
-        "than",
-        "so",
-        "can",
-        "may",
-        "not",
-        "no",
-        "one",
-        "each",
-        "every",
-        "all",
-        "both",
-        "between",
-        "under",
-        "into",
-        "out",
-        "up",
-        "about",
-        "because",
-        "while",
-        "if",
-        "over",
-        "per",
-        "after",
-        "before",
-    ]
+_SMALL_TEXT = (
+    "a an the of to in on at is are was were be been has have had do does did it its this that these those and or but "
+    "if as by with for from where when which who how what you your i my we our they their there then than so can may "
+    "not no one each every all both between under into out up about because while over per after before"
 )
+_SMALL = frozenset(_SMALL_TEXT.split(" "))
 _LEAST_SMALL = 0.12
 _LIST_WORDS = 8
+_NEXT = re.compile(r"\w*\W*(?:(?:and|or)\b\W*)?")
+_SEPARATOR = re.compile(r"[,;/|\n]|\band\b|\bor\b", re.I)
+_MOST_SEPARATORS = 0.4
 
 
 @dataclass(frozen=True)
@@ -154,20 +85,34 @@ def claims(relation: Relation, answer: str) -> str:
 
 
 def is_list_of_words(answer: str) -> bool:
-    """Return whether a longer answer has hardly any of the small words that make sentences."""
-    words = [word.lower() for word in _WORD.findall(answer.replace("_", ""))]
-    return len(words) >= _LIST_WORDS and sum(word in _SMALL for word in words) < _LEAST_SMALL * len(words)
+    """Return whether a longer answer is a list: hardly any small words, or a separator after every other word."""
+    words = [word.lower() for word in _WORD.findall(answer.replace("_", "")) if word.lower() != "and"]
+    if len(words) < _LIST_WORDS:
+        return False
+    small = sum(word in _SMALL for word in words)
+    return small < _LEAST_SMALL * len(words) or len(_SEPARATOR.findall(answer)) > _MOST_SEPARATORS * len(words)
 
 
 def _stands(relation: Relation, sentence: str, found: re.Match[str]) -> bool:
     """Whether what was found is said in prose and undenied."""
     if len(relation) == 1:
         return True
+    if any(_listed_words(part, sentence) > 2 for part in relation):
+        return False
     if found.group().count(",") > 2:
         return False
     if any(_DENIAL.search(part.replace("\\b", " ")) for part in relation):
         return True
     return not _DENIAL.search(sentence[max(0, found.start() - 12) : found.end()])
+
+
+def _listed_words(part: str, sentence: str) -> int:
+    """How often two different ways of saying one part of a relation stand side by side, as keywords do."""
+    hits = list(re.finditer(part, sentence, re.I))
+    return sum(
+        one.group().lower() != other.group().lower() and _NEXT.fullmatch(sentence, one.end(), other.start()) is not None
+        for one, other in pairwise(hits)
+    )
 
 
 @lru_cache(maxsize=512)

@@ -60,9 +60,8 @@ def warning(scores: Mapping[str, Any], in_use: Version | None = None) -> str:
     """
     rows = []
     for kind, models in scores.items():
-        entries = [models.get(model) for model in ("base", "tuned")] if kind not in _AS_THEY_ARE else [None]
-        base, tuned = entries if all(isinstance(entry, dict) for entry in entries) else ({}, {})
-        if _not_better(kind, base, tuned):
+        if kind not in _AS_THEY_ARE and _not_better(kind, models.get("base") or {}, models.get("tuned") or {}):
+            base, tuned = models["base"], models["tuned"]
             rows.append(f"{kind} {tuned['score']:.2f} against {base['score']:.2f}")
     said = [f"the tuned model does not beat its base in {', '.join(rows)}"] if rows else []
     if in_use is not None and in_use.scores.get("set") == scores.get("set"):

@@ -68,6 +68,6 @@ def test_a_relation_stands_in_one_sentence() -> None:
 
 
 def test_prose_is_no_list() -> None:
-    assert is_list_of_words("tri bias forward reverse distance fingerprint sector up")
+    assert is_list_of_words("tri bias forward reverse distance fingerprint sector down")
     assert not is_list_of_words("It is the distance between a forward run and its reverse.")
     assert not is_list_of_words("Paris.")
