@@ -27,6 +27,7 @@ class Adapter:
     sha256: str
     base: str
     data_sha256: str = ""
+    learned_tools: bool = False
 
 
 def locate_adapter(lab: Lab, params: EvalParams, folder: Path) -> Adapter:
@@ -39,7 +40,7 @@ def locate_adapter(lab: Lab, params: EvalParams, folder: Path) -> Adapter:
         registry = Registry(lab)
         version = registry.named(params.version)
         path = registry.adapter_path(version)
-        return Adapter(path, path, sha256_of(path), version.base, version.data_sha256)
+        return Adapter(path, path, sha256_of(path), version.base, version.data_sha256, bool(version.tools))
     path = given_path(params.adapter) if params.adapter else lab.adapter_dir
     try:
         if path.is_file():
@@ -54,7 +55,10 @@ def locate_adapter(lab: Lab, params: EvalParams, folder: Path) -> Adapter:
     base = locate_gguf(lab, params.base or _base_of(path))
     out = folder / "eval-adapter.gguf"
     convert_adapter(path, base.path, out, base_sha256=base.sha256)
-    return Adapter(out, path, sha256_of(weights), base.name, str(_manifest(path).get("data_sha256", "")))
+    manifest = _manifest(path)
+    return Adapter(
+        out, path, sha256_of(weights), base.name, str(manifest.get("data_sha256", "")), bool(manifest.get("tools"))
+    )
 
 
 def training_files(lab: Lab, adapter: Adapter) -> list[Path]:

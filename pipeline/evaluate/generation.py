@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bases.base import Base
-from pipeline.chat import EmbeddedServer, Message
+from pipeline.chat import EmbeddedServer, Message, lab_tools
 from pipeline.chat.server import usable_cores
 from pipeline.chat.tool_text import as_turns, tools_text, with_system_text
 from pipeline.chat.tools import describe
-from pipeline.evaluate.conversation.play import schemas
 from pipeline.evaluate.conversation.talker import Reply, Talker
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ Work = Callable[[Talker], Any]
 class Part:
     """One model's part: the files that are loaded, and what is to be done with it, as (key, work).
 
-    `tuned`: it was trained on the line that names the tools; another model is told of them in words.
+    `learned_tools`: it was trained on the line that names the tools; another model is told of them in words.
     """
 
     model: str
@@ -46,7 +45,7 @@ class Part:
     adapters: tuple[Path, ...]
     tasks: Sequence[tuple[Any, Work]]
     log: Path
-    tuned: bool = False
+    learned_tools: bool = False
 
 
 class EmbeddedTalker:
@@ -72,7 +71,7 @@ class EmbeddedTalker:
     def _prompt(self, messages: Sequence[Message], tools: bool) -> str:
         turns = as_turns(messages)
         if tools:
-            turns = with_system_text(turns, (tools_text if self._part.tuned else describe)(schemas()))
+            turns = with_system_text(turns, (tools_text if self._part.learned_tools else describe)(lab_tools.schemas()))
         return self._server.render(turns)
 
     def _complete(self, prompt: str, **options: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pipeline.errors import BadInput
 from pipeline.evaluate import baselines
 from pipeline.evaluate.adapter_source import locate_adapter, training_files
 from pipeline.evaluate.conversation.grading import grade_dialogue
-from pipeline.evaluate.conversation.play import play
+from pipeline.evaluate.conversation.play import grammar_of_calls, play
 from pipeline.evaluate.conversation.render import render
 from pipeline.evaluate.conversation.results import Results
 from pipeline.evaluate.conversation.script import Dialogue
@@ -46,6 +46,7 @@ class _Exam:
     chosen: EvaluationSet
     folder: Path
     system: str
+    learned_tools: bool
     results: Results = field(default_factory=Results)
     questions: list[Question] = field(default_factory=list)
     dialogues: list[Dialogue] = field(default_factory=list)
@@ -71,7 +72,7 @@ def run(lab: Lab, params: EvalParams) -> Iterator[Event]:
     chosen = evaluation_set(params.set or "")
     if chosen.retired:
         yield Note(f"the evaluation set {chosen.name} is retired ({chosen.retired}): its scores flatter what saw it")
-    exam = _Exam(lab, params, chosen, folder, load(lab).system)
+    exam = _Exam(lab, params, chosen, folder, load(lab).system, adapter.learned_tools)
     files_read = training_files(lab, adapter)
     yield from _prepare(exam, Trained.of(*files_read))
     compared = any(adapter.data_sha256 == sha256_of(path) for path in files_read)
@@ -185,7 +186,7 @@ def _part(exam: _Exam, base: Base, files: dict[str, EngineFiles], model: str) ->
         own.adapters,
         tasks,
         exam.folder / f"engine-{model}.log",
-        tuned=model in (baselines.TUNED, baselines.TUNED_RETRIEVAL),
+        learned_tools=exam.learned_tools and model in (baselines.TUNED, baselines.TUNED_RETRIEVAL),
     )
 
 
@@ -203,7 +204,7 @@ def asking(question: Question, messages: Sequence[Message]) -> Any:
 
 
 def _playing(exam: _Exam, dialogue: Dialogue, system: str) -> Any:
-    return lambda talker: play(dialogue, talker, exam.results, system)
+    return lambda talker: play(dialogue, talker, exam.results, system, grammar_of_calls())
 
 
 def _forgetting(

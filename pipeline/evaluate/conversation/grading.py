@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pipeline.chat.known_numbers import Known, equals
+from pipeline.chat.known_numbers import equals
 from pipeline.chat.number_check import scan
 from pipeline.data.claims import quantity
 from pipeline.evaluate.conversation.direction import direction_of
@@ -128,8 +128,7 @@ def _empty_or_endless(answer: str, said: str) -> str:
 
 def _strange_number(played: Played) -> str:
     """A number that stands nowhere in the conversation, or at another quantity than its own; else an empty text."""
-    known = Known.of(list(played.results), list(played.said), trusted=True)
-    known = Known(known.runs, known.results, (*known.said, *played.turn.bounds), True)
+    known = replace(played.known, said=(*played.known.said, *played.turn.bounds), about_lab=True)
     wrong = next((check for check in scan(_THOUSANDS.sub("", played.answer), known) if not check.right), None)
     if wrong is None:
         return ""

@@ -7,25 +7,26 @@ number of things. A dialogue without a mistake is played exactly as a person wou
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-import simulator
-from pipeline.chat.events import Delta, Message, ToolCall
-from pipeline.chat.result_text import result_text
+from pipeline.chat import lab_tools
+from pipeline.chat.call_grammar import call_grammar
+from pipeline.chat.events import Delta, ToolCall
+from pipeline.chat.history import History
+from pipeline.chat.known_numbers import Known
+from pipeline.chat.tool_text import CALL
 from pipeline.chat.tools import ToolReader
 from pipeline.data.claims import Run
 from pipeline.evaluate.conversation.results import Result, Results, full_key
 from pipeline.evaluate.conversation.script import Dialogue, Turn
 from pipeline.evaluate.conversation.talker import Reply, Talker
-from simulator.errors import SimulatorError
 
-MARK = "TOOL:"
+MARK = CALL
 MOST_TOKENS = 128
 FIRST, SECOND = "first", "second"
 _SPEECHLESS = "…"
@@ -48,29 +49,19 @@ class Played:
     calls_right_under_grammar: bool = True
     chosen: str = ""
     results: tuple[Result, ...] = ()
-    said: tuple[str, ...] = ()
     tool_messages: tuple[str, ...] = ()
-
-
-@dataclass
-class _Past:
-    """The conversation so far."""
-
-    messages: list[Message]
-    results: list[Result] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    tool_messages: list[str] = field(default_factory=list)
+    known: Known = field(default_factory=Known)
 
 
 def play(dialogue: Dialogue, talker: Talker, results: Results, system: str, grammar: str = "") -> list[Played]:
     """Return every turn as it was played. `grammar` is that of a call, for malformed ones. Raises ChatError."""
-    past = _Past([{"role": "system", "content": system}])
+    past = History()
+    past.add("system", system)
     return [_turn(turn, dialogue.tools, talker, results, past, grammar) for turn in dialogue.turns]
 
 
-def _turn(turn: Turn, tools: bool, talker: Talker, results: Results, past: _Past, grammar: str) -> Played:
-    past.messages.append({"role": "user", "content": turn.text})
-    past.said.append(turn.text)
+def _turn(turn: Turn, tools: bool, talker: Talker, results: Results, past: History, grammar: str) -> Played:
+    past.add("user", turn.text)
     played = Played(turn)
     waiting = list(turn.calls)
     while True:
@@ -99,14 +90,16 @@ def _turn(turn: Turn, tools: bool, talker: Talker, results: Results, past: _Past
     return played
 
 
-def _finish(played: Played, reply: Reply, text: str, talker: Talker, past: _Past) -> None:
+def _finish(played: Played, reply: Reply, text: str, talker: Talker, past: History) -> None:
     """Takes the reply as the turn's answer, and asks for the verdict if there is one."""
     played.answer, played.ended = text, reply.ended
     if played.turn.larger:
         played.chosen = talker.choose(past.messages, text, "\nThe larger value is in the", [FIRST, SECOND])
-    past.messages.append({"role": "assistant", "content": text or _SPEECHLESS})
-    played.results, played.said = tuple(past.results), tuple(past.said)
-    played.tool_messages = tuple(past.tool_messages)
+    past.add("assistant", text or _SPEECHLESS)
+    played.results = tuple(past.runs)
+    played.tool_messages = tuple(message["content"] for message in past.messages if message["role"] == "tool")
+    said = [message["content"] for message in past.messages if message["role"] == "user"]
+    played.known = Known.of(past.runs, said, played.tool_messages, trusted=True)
 
 
 def read(text: str) -> tuple[str, list[ToolCall]]:
@@ -135,12 +128,11 @@ def _matching(calls: Sequence[ToolCall], waiting: Sequence[Run]) -> list[Run] | 
 
 def _run_of(call: ToolCall) -> Run | None:
     """The run that a call names; None if it does not validate."""
-    run = Run(call.name, dict(call.arguments))
     try:
-        full_key(run)
-    except (SimulatorError, KeyError):
+        lab_tools.check(call.name, call.arguments)
+    except lab_tools.Refused:
         return None
-    return run
+    return Run(call.name, dict(call.arguments))
 
 
 def _without(waiting: Sequence[Run], taken: Sequence[Run]) -> list[Run]:
@@ -155,29 +147,18 @@ def _without(waiting: Sequence[Run], taken: Sequence[Run]) -> list[Run]:
     return left
 
 
-def _run(runs: Sequence[Run], results: Results, past: _Past) -> None:
+def _run(runs: Sequence[Run], results: Results, past: History) -> None:
     """Makes the runs and puts their calls and results into the history."""
-    ids = [f"call-{uuid.uuid5(uuid.NAMESPACE_OID, run.key).hex[:8]}" for run in runs]
     calls = [
-        {"id": name, "function": {"name": run.experiment, "arguments": json.loads(json.dumps(run.params))}}
-        for name, run in zip(ids, runs, strict=True)
+        ToolCall(f"call-{uuid.uuid5(uuid.NAMESPACE_OID, run.key).hex[:8]}", run.experiment, dict(run.params))
+        for run in runs
     ]
-    past.messages.append({"role": "assistant", "content": "", "tool_calls": calls})
-    for name, run in zip(ids, runs, strict=True):
-        result = results.of(run)
-        content = result_text(result, past.results[-1] if past.results else None)
-        past.messages.append({"role": "tool", "content": content, "tool_name": run.experiment, "tool_call_id": name})
-        past.results.append(result)
-        past.tool_messages.append(content)
+    past.add_calls("", calls)
+    for call, run in zip(calls, runs, strict=True):
+        past.add_run(cast("dict[str, Any]", results.of(run)), call)
 
 
 @cache
-def schemas() -> list[dict[str, Any]]:
-    """Return every experiment as a function schema, from its parameter model."""
-    return [
-        {
-            "type": "function",
-            "function": {"name": name, "description": known.summary, "parameters": known.params.model_json_schema()},
-        }
-        for name, known in simulator.EXPERIMENTS.items()
-    ]
+def grammar_of_calls() -> str:
+    """Return the grammar of a call of any tool (GBNF)."""
+    return call_grammar(lab_tools.schemas())

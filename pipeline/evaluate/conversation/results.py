@@ -37,6 +37,8 @@ class Results:
 
 def full_key(run: Run) -> str:
     """Return the run's key with every default filled in. Raises SimulatorError if it is not a run."""
+    if run.experiment not in simulator.EXPERIMENTS:  # a tool of another kind, such as the notebook
+        return run.key
     checked = simulator.validate(simulator.EXPERIMENTS[run.experiment].params, run.params)
     return Run(run.experiment, checked.model_dump(mode="json")).key
 
