@@ -32,7 +32,7 @@ _SMALL_TEXT = (
     "not no one each every all both between under into out up about because while over per after before"
 )
 _SMALL = frozenset(_SMALL_TEXT.split(" "))
-_LEAST_SMALL = 0.12
+_LEAST_SMALL = 0.07
 _LIST_WORDS = 8
 _NEXT = re.compile(r"\w*\W*(?:(?:and|or)\b\W*)?")
 _SEPARATOR = re.compile(r"[,;/|\n]|\band\b|\bor\b", re.I)

@@ -118,8 +118,9 @@ def _always_mean(answers: Sequence[Answer], means: Means, *, by_phase: bool) -> 
 def conversation_scores(played: Sequence[PlayedDialogue]) -> Scores:
     """Return `conversation` (dialogues wholly right) and its parts, each by model, free and under grammar apart.
 
-    Parts: the calls of the turns that want one (free decoding, and `call_under_grammar`), silence in the turns that
-    want none, answers whose every number is right, directions of comparisons, and the later turns of follow-ups.
+    Parts: the calls of the turns that want one (free decoding, and under their grammar), silence in the turns that want
+    none, answers that owe a number and whose every number is right, all answers without a number from nowhere,
+    directions of comparisons, and the later turns of follow-ups.
     """
     table: Scores = {}
     for model in _models(played):
@@ -130,6 +131,12 @@ def conversation_scores(played: Sequence[PlayedDialogue]) -> Scores:
             "conversation_under_grammar": [
                 all(grade.right_under_grammar for grade in item.grades) and item.dialogue.name not in spread
                 for item in own
+            ],
+            "numbers": [
+                all(grade.checks[check] for check in _OF_A_NUMBER)
+                for item in own
+                for grade in item.grades
+                if "value" in grade.checks
             ],
             "follow_ups": [grade.right for item in own if item.dialogue.follow_up for grade in list(item.grades)[1:]],
             **{
@@ -153,11 +160,12 @@ _PARTS = {
     "calls": "call",
     "calls_under_grammar": "call_under_grammar",
     "silence": "silent",
-    "numbers": "numbers",
-    "values": "value",
+    "nothing_from_nowhere": "numbers",
     "directions": "direction",
 }
-CONVERSATION_ROWS = ("conversation", "conversation_under_grammar", "follow_ups", *_PARTS)
+CONVERSATION_ROWS = ("conversation", "conversation_under_grammar", "numbers", "follow_ups", *_PARTS)
+_OF_A_NUMBER = ("value", "numbers", "own_words")
+"""What an answer has to pass if a number is due: it is given, no other is wrong, and it is no copy of the result."""
 
 
 def _one_text_for_all(played: Sequence[PlayedDialogue]) -> set[str]:

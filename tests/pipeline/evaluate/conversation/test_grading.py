@@ -40,7 +40,7 @@ RESULTS = Results()
 def dialogues() -> list[Dialogue]:
     found = render(evaluation_set(), RESULTS)
     quick = [d for d in found if not any(run.experiment in SLOW for turn in d.turns for run in turn.calls)]
-    return quick[::2]
+    return quick
 
 
 def played(dialogue: Dialogue, talker: Talker, model: str = "tuned") -> PlayedDialogue:
@@ -49,7 +49,7 @@ def played(dialogue: Dialogue, talker: Talker, model: str = "tuned") -> PlayedDi
 
 
 def test_right_answers_are_right(dialogues: list[Dialogue]) -> None:
-    assert len(dialogues) > 100
+    assert len(dialogues) > 200
     for dialogue in dialogues:
         item = played(dialogue, talkers.Oracle(dialogue, RESULTS))
         wrong = [
@@ -81,7 +81,7 @@ def test_adversaries_do_not_pass(dialogues: list[Dialogue], name: str) -> None:
         "code",
     ):
         assert topics[topic] == 0, (topic, topics)
-    assert scores["calls"]["tuned"]["score"] <= 0.03
+    assert scores["calls"]["tuned"]["score"] <= 0.03 and scores["numbers"]["tuned"]["score"] <= 0.1
 
 
 def dialogue_on(dialogues: list[Dialogue], topic: str) -> Dialogue:
@@ -108,8 +108,7 @@ class Spoiled:
         ("request", lambda text: text if text.startswith(MARK) else text + " The entropy_max is 7.77.", "numbers"),
         ("request", lambda text: text if text.startswith(MARK) else "All went well.", "value"),
         ("request", lambda text: text if text.startswith(MARK) else "", "answers"),
-        ("request", lambda text: text if text.startswith(MARK) else text * 4, "answers"),
-        ("two_runs", lambda text: text.split("\n")[0], "value"),
+        ("request", lambda text: text if text.startswith(MARK) else f"{text} " * 4, "answers"),
         ("social", lambda text: 'TOOL: {"name": "run_phase", "arguments": {"phase_type": "spt_cluster"}}', "silent"),
         ("social", lambda text: "TOOL: TOOL: TOOL:", "silent"),
         ("clarify", lambda text: "That is out of bounds.", "bound"),
@@ -127,10 +126,20 @@ def test_one_fault_is_one_wrong_check(dialogues: list[Dialogue], topic: str, spo
     ]
     item = played(fitting[0], Spoiled(fitting[0], spoil))
     wrong = {name for grade in item.grades for name, ok in grade.checks.items() if not ok}
-    if topic == "two_runs":  # the second run is called next: nothing is wrong in asking one after the other
-        assert not wrong
-    else:
-        assert check in wrong and wrong <= {check, "call_under_grammar", "answers", "value", "says", "own_words"}
+    assert check in wrong and wrong <= {check, "call_under_grammar", "answers", "value", "says", "own_words"}
+
+
+def test_two_runs_may_be_called_one_after_the_other(dialogues: list[Dialogue]) -> None:
+    dialogue = dialogue_on(dialogues, "two_runs")
+
+    class OneByOne(talkers.Oracle):
+        def reply(self, messages, *, tools: bool, most: int, grammar: str = "") -> Reply:
+            ran = len(talkers.results_shown(messages))
+            if ran < 2:
+                return Reply(talkers.call_line(dialogue.turns[0].calls[1 - ran]))
+            return super().reply(messages, tools=tools, most=most)
+
+    assert played(dialogue, OneByOne(dialogue, RESULTS)).right
 
 
 def test_a_wrong_call_does_not_spoil_the_turns_behind_it(dialogues: list[Dialogue]) -> None:
@@ -181,7 +190,7 @@ def test_one_text_for_all_topics_answers_nothing(dialogues: list[Dialogue]) -> N
     [
         ('TOOL: {"name": "tri", "arguments": {"phase_type": "spt_cluster"}}', "", 1, True),
         ('Sure.\nTOOL: {"name": "tri", "arguments": {"phase_type": "spt_cluster"}}', "Sure.", 1, True),
-        ('TOOL: {"name": "tri", "arguments": {"phase_type": "spt"', "", 0, False),
+        ('TOOL: {"name": "tri", "arguments": {"phase_type": "spt"', "", 1, False),
         ('TOOL: {"name": "sing", "arguments": {}}', "", 1, False),
         ("Hello.", "Hello.", 0, True),
     ],
