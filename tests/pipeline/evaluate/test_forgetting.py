@@ -36,7 +36,7 @@ def test_every_lost_nat_counts() -> None:
 
 @pytest.mark.slow
 def test_the_base_knows_most_items(cache_lab: Lab, base: Base, tmp_path: Path) -> None:
-    """On a short text and a fifth of the items; against the sum of single-token log-probabilities."""
+    """On two paragraphs, which have little context, and a fifth of the items."""
     chosen = evaluation_set()
     for name in ("neutral.txt", "general.toml"):
         (tmp_path / name).write_text(chosen.text(name))
@@ -46,4 +46,4 @@ def test_the_base_knows_most_items(cache_lab: Lab, base: Base, tmp_path: Path) -
     (tmp_path / "general.toml").write_text('items = """\n' + "\n".join(items) + '\n"""\n')
     memory = remember(cache_lab, base, base.path, EvaluationSet("short", tmp_path))
     assert len(memory.right) == 20 and sum(memory.right) >= 14
-    assert 8 < memory.perplexity < 60 and len(memory.nats) == 2
+    assert 8 < memory.perplexity < 100 and len(memory.nats) == 2
