@@ -13,6 +13,7 @@ from pipeline.chat import conversation as c
 from pipeline.chat.conversation import Conversation, Limits
 from pipeline.chat.events import Delta
 from pipeline.chat.history import History
+from pipeline.chat.ollama import OllamaEngine
 from pipeline.chat.openai import OpenAIEngine
 from pipeline.chat.result_text import result_text
 from pipeline.chat.tool_text import call_text
@@ -235,3 +236,28 @@ def test_a_message_of_a_session_may_be_anything() -> None:
     odd = [Message(1, 1, "card", "x", {"result": {"experiment": 3}}), Message(2, 1, "card", "x", {"result": []})]
     odd += [Message(3, 1, "card", "x", {"result": {}, "call": {"name": 1, "arguments": "no"}})]
     assert History().restore(odd).messages
+
+
+async def test_on_ollama_a_bad_call_is_asked_for_once_more_under_its_schema(ollama: Any, lab: Lab) -> None:
+    """The second request carries `format`; what it answers runs, and takes the bad call's place."""
+    server = ollama()
+    bad = 'TOOL: {"name": "run_phase", "arguments": {"phase_type": "spt_cluster", "system_size": 3}}'
+    good = json.dumps({"name": "run_phase", "arguments": CHAIN})
+    engine = OllamaEngine(server.url, "ben-lab", learned_tools=True)
+    talk = Conversation(engine, lab)
+    server.words = [bad]
+    events: list[Any] = []
+    async with aclosing(talk.ask("a chain of 48 sites")) as turn_events:
+        async for event in turn_events:
+            events.append(event)
+            if isinstance(event, c.Said):
+                server.words = [good]
+            if isinstance(event, c.ToolRan):
+                server.words = ["Done."]
+    assert of(events, c.ToolRan)[0].params["system_size"] == 48 and not of(events, c.ToolRefused)
+    schema = server.asked[1]["format"]
+    assert schema["properties"]["name"] == {"const": "run_phase"}
+    assert "phase_type" in schema["properties"]["arguments"]["required"]
+    assert not server.asked[0].get("format")
+    assert json.loads(json.dumps(talk.history.messages[1]["tool_calls"][0]["function"]["arguments"])) == CHAIN
+    await engine.aclose()
