@@ -171,9 +171,9 @@ class Conversation:
                         reply = yield step
             if turn.stopped:
                 break
-        text = said.text or turn.last_refusal
+        text, proposal = said.text or turn.last_refusal, self._proposal(said.checks)
         yield Answered(
-            text, said.checks, said.done, time.perf_counter() - started, turn.cited, self._proposal(said.checks)
+            text, said.checks, said.done, time.perf_counter() - started, self._cited(turn, said.checks), proposal
         )
 
     async def _say(
@@ -277,6 +277,12 @@ class Conversation:
         finally:
             if limited:
                 turn.left -= time.monotonic() - start
+
+    def _cited(self, turn: _Turn, checks: Sequence[Check]) -> list[str]:
+        """The runs of this turn; without one, those of the chat whose numbers the answer gives."""
+        known = {str(run.get("experiment_id")) for run in self.history.runs}
+        told = dict.fromkeys(check.experiment_id for check in checks if check.experiment_id in known)
+        return turn.cited or list(told)
 
     def _proposal(self, checks: Sequence[Check]) -> str:
         """The command that measures what an answer told without a run; "" if there was one, or nothing to measure."""

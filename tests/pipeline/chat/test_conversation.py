@@ -261,3 +261,14 @@ async def test_on_ollama_a_bad_call_is_asked_for_once_more_under_its_schema(olla
     assert not server.asked[0].get("format")
     assert json.loads(json.dumps(talk.history.messages[1]["tool_calls"][0]["function"]["arguments"])) == CHAIN
     await engine.aclose()
+
+
+async def test_an_answer_about_a_persons_run_cites_it(talk: Conversation, model: Any) -> None:
+    """No call was needed; the number leads to the run."""
+    result = simulator.run_now("run_phase", **CHAIN)
+    talk.history.add_run(result)
+    model.answers = [f"The string_order is {result['features']['string_order']:.2f}."]
+    (answer,) = of(await turn(talk, "What is the string order?"), c.Answered)
+    assert answer.runs == [result["experiment_id"]] and answer.checks[0].right
+    model.answers = ["You are welcome."]
+    assert of(await turn(talk, "thank you"), c.Answered)[0].runs == []
