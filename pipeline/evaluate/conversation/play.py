@@ -27,7 +27,8 @@ from pipeline.evaluate.conversation.script import Dialogue, Turn
 from pipeline.evaluate.conversation.talker import Reply, Talker
 
 MARK = CALL
-MOST_TOKENS = 128
+CALL_TOKENS, RESULT_TOKENS, ANSWER_TOKENS = 72, 128, 96
+"""The most tokens of one call, of an answer about results, and of any other answer."""
 FIRST, SECOND = "first", "second"
 _SPEECHLESS = "…"
 
@@ -65,7 +66,8 @@ def _turn(turn: Turn, tools: bool, talker: Talker, results: Results, past: Histo
     played = Played(turn)
     waiting = list(turn.calls)
     while True:
-        reply = talker.reply(past.messages, tools=tools, most=MOST_TOKENS)
+        most = CALL_TOKENS * len(waiting) or (RESULT_TOKENS if past.runs else ANSWER_TOKENS)
+        reply = talker.reply(past.messages, tools=tools, most=most)
         played.raw.append(reply.text)
         text, calls = read(reply.text)
         if not turn.calls or (not waiting and not calls):
@@ -74,7 +76,7 @@ def _turn(turn: Turn, tools: bool, talker: Talker, results: Results, past: Histo
         free, played.called = _matching(calls, waiting), True
         under_grammar = free
         if free is None and grammar and MARK in reply.text and not well_formed(reply.text):
-            again = talker.reply(past.messages, tools=tools, most=MOST_TOKENS, grammar=grammar)
+            again = talker.reply(past.messages, tools=tools, most=2 * most, grammar=grammar)
             played.raw.append(again.text)
             under_grammar = _matching(read(again.text)[1], waiting)
         played.calls_right &= free is not None
@@ -92,7 +94,8 @@ def _turn(turn: Turn, tools: bool, talker: Talker, results: Results, past: Histo
 
 def _finish(played: Played, reply: Reply, text: str, talker: Talker, past: History) -> None:
     """Takes the reply as the turn's answer, and asks for the verdict if there is one."""
-    played.answer, played.ended = text, reply.ended
+    # The last word of an answer that was cut may be half a number.
+    played.answer, played.ended = text if reply.ended else text.rpartition(" ")[0], reply.ended
     if played.turn.larger:
         played.chosen = talker.choose(past.messages, text, "\nThe larger value is in the", [FIRST, SECOND])
     past.add("assistant", text or _SPEECHLESS)
