@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError
 from simulator.errors import SimulatorError
+from simulator.private_files import read_text, regular
 
 if TYPE_CHECKING:
     from pipeline.lab import Lab
@@ -36,27 +37,27 @@ def bases(lab: Lab) -> list[str]:
 
 def _version(lab: Lab) -> str:
     try:
-        record = json.loads((lab.models / "ben-lab" / "registry.json").read_text(encoding="utf-8"))
+        record = json.loads(read_text(lab.models / "ben-lab" / "registry.json"))
         return str(record.get("current") or "")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return ""
 
 
 def _receipt(lab: Lab) -> str:
     """Whether the version in use was shown to answer as it was trained."""
     try:
-        record = json.loads((lab.models / "ben-lab" / "registry.json").read_text(encoding="utf-8"))
+        record = json.loads(read_text(lab.models / "ben-lab" / "registry.json"))
         current = next(version for version in record["versions"] if version["version"] == record["current"])
         receipt = current["receipt"]
         equal = f"{receipt['tokens_agreeing']} of {receipt['tokens']} tokens agree"
         return f"✓ {equal}" if receipt["passed"] else f"✗ failed, {equal}"
-    except (OSError, ValueError, KeyError, TypeError, StopIteration):
+    except (OSError, ValueError, KeyError, TypeError, StopIteration, RecursionError):
         return ""
 
 
 def _lines(lab: Lab) -> str:
     try:
-        with lab.data.open("rb") as file:
+        with open(lab.data, "rb", opener=regular) as file:
             count = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
     except OSError:
         return "none: /generate"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 from pipeline.errors import LabError
@@ -18,8 +19,15 @@ class ConsoleLock:
 
     def __enter__(self) -> ConsoleLock:
         try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            self._file = os.open(self._path, flags, 0o600)
         except OSError:
+            return self
+        # What follows empties the file, which must not be one that somebody else's lab has linked here.
+        found = os.fstat(self._file)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            os.close(self._file)
+            self._file = None
             return self
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from gzip import BadGzipFile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -19,7 +18,7 @@ from pipeline.errors import BadInput, LabError
 from pipeline.files import remove_leftovers, replacing, replacing_folder, require_space
 from pipeline.lab_tree import Tree
 from simulator.events import Event, Note, Progress, Result
-from simulator.private_files import opener, private_folder
+from simulator.private_files import opener, private_folder, regular
 from simulator.sqlite import BUSY_SECONDS, in_words
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def restore(file: Path, root: Path) -> Iterator[Event]:
     if root.exists() and any(path.name not in {".console.lock", _MARK} for path in root.iterdir()):
         raise BadInput(f"{root} is not empty: restore into a new folder, as in --lab ~/restored")
     try:
-        with open(source, "rb", opener=_no_waiting) as stream:
+        with open(source, "rb", opener=regular) as stream:
             packed = os.fstat(stream.fileno()).st_size
             count, size = _check(source, Archive(stream, packed))
             require_space(root, size, "the restore")
@@ -93,15 +92,6 @@ def restore(file: Path, root: Path) -> Iterator[Event]:
             f"{source} cannot be restored ({error.strerror or error}): check the file and the disk"
         ) from error
     yield Result({"lab": str(root), "files": count, "summary": f"{count} files restored into {root}"})
-
-
-def _no_waiting(path: str, flags: int) -> int:
-    """Opens without waiting for the other end of a pipe. Raises OSError where it is no regular file."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(0, "it is not a regular file")
-    return descriptor
 
 
 def _check(source: Path, archive: Archive) -> tuple[int, int]:
@@ -134,7 +124,8 @@ def _unpack(archive: Archive, folder: Path, count: int) -> Iterator[Event]:
         with open(path, "xb", opener=opener) as file:
             for chunk in archive.chunks():
                 file.write(chunk)
-        os.utime(path, (member.modified, member.modified))
+        with suppress(OverflowError):  # the time is the archive's, and may be none of this machine's
+            os.utime(path, (member.modified, member.modified))
         done += 1
         if done % _EVERY == 0:
             yield Progress("restore", done, count)
@@ -146,7 +137,7 @@ def _write(temporary: Path, files: dict[str, Path], level: int) -> Iterator[Even
     with tarfile.open(temporary, "w:gz", compresslevel=level) as archive:
         for number, (name, path) in enumerate(files.items(), 1):
             try:
-                with open(path, "rb", opener=_no_waiting) as stream:
+                with open(path, "rb", opener=regular) as stream:
                     archive.addfile(_entry(name, stream), stream)
             except FileNotFoundError:  # a job has removed it since
                 continue

@@ -14,6 +14,7 @@ from pipeline import jobs
 from pipeline.errors import PipelineError
 from pipeline.lab import Lab
 from simulator.errors import SimulatorError
+from simulator.private_files import regular
 from simulator.sqlite import in_words
 
 State = Literal["ok", "missing", "warning"]
@@ -97,8 +98,11 @@ def _base(lab: Lab) -> Check:
 def _data(lab: Lab) -> Check:
     if not lab.data.exists():
         return Check("data", "warning", "no training data yet", "benlab generate")
-    with lab.data.open("rb") as file:
-        count = sum(1 for _ in file)
+    try:
+        with open(lab.data, "rb", opener=regular) as file:
+            count = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    except OSError as error:
+        return Check("data", "missing", f"{lab.data} cannot be read ({error.strerror})", "benlab generate")
     return Check("data", "ok", f"{count} lines in {lab.relative(lab.data)}")
 
 

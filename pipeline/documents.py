@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import BadInput, MissingExtra
 from pipeline.retrieval import open_index
 from simulator.events import Event, Note, Progress, Result
+from simulator.private_files import read_bytes
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,7 +32,8 @@ MOST_PAGES = 5_000
 PIECE = 600
 """Characters of a passage, about: a few paragraphs, and short enough for a prompt."""
 
-_HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$")
+_HEADING = re.compile(r"#{1,6}[ \t]+(?=[^\s#])")
+_LONGEST_HEADING = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def _bytes(file: Path) -> bytes:
         size = file.stat().st_size
         if size > LARGEST_FILE:
             raise BadInput(f"{file.name} has {size >> 20} MB, above the most, {LARGEST_FILE >> 20}: split it")
-        return file.read_bytes()
+        return read_bytes(file, LARGEST_FILE)
     except OSError as error:
         raise BadInput(f"{file} cannot be read ({error.strerror or error}): make it readable") from error
 
@@ -149,10 +151,11 @@ def _sections(file: Path, text: str) -> Iterator[tuple[str, str]]:
     lines: list[str] = []
     for line in text.splitlines():
         fenced ^= line.lstrip().startswith(("```", "~~~"))
-        heading = None if fenced or file.suffix.lower() == ".txt" else _HEADING.match(line)
+        prose = fenced or len(line) > _LONGEST_HEADING or file.suffix.lower() == ".txt"
+        heading = None if prose else _HEADING.match(line)
         if heading:
             yield title, "\n".join(lines)
-            title, lines = heading[1][:200], []
+            title, lines = line[heading.end() :].rstrip().rstrip("#").rstrip()[:200], []
         else:
             lines.append(line)
     yield title, "\n".join(lines)
@@ -203,13 +206,13 @@ def _parts(text: str) -> Iterator[str]:
             yield paragraph + "\n"
             continue
         for sentence in re.split(r"(?<=[.!?;])\s+", paragraph):
-            words = sentence + " "
-            while len(words) > PIECE:
-                end = words.rfind(" ", 1, PIECE)
-                end = end if end > 0 else PIECE
-                yield words[:end] + " "
-                words = words[end:].lstrip()
-            yield words
+            words, start = sentence + " ", 0
+            while len(words) - start > PIECE:
+                end = words.rfind(" ", start + 1, start + PIECE)
+                end = end if end > 0 else start + PIECE
+                yield words[start:end] + " "
+                start = end + words.startswith(" ", end)  # between words stands one blank
+            yield words[start:]
         yield "\n"
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import LabError
-from simulator.private_files import FOLDER, private_folder, restrict, restrict_tree
+from simulator.private_files import FOLDER, private_folder, regular, restrict, restrict_tree
 
 _CHUNK = 1 << 20
 
@@ -121,7 +121,7 @@ def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
     import hashlib
 
     digest, done = hashlib.sha256(), 0
-    with path.open("rb") as file:
+    with open(path, "rb", opener=regular) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
             done += len(chunk)

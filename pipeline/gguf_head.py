@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ExportError
+from simulator.private_files import regular
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
@@ -69,7 +70,7 @@ class GgufHead:
 def read_head(path: Path) -> GgufHead:
     """Reads the head of `path`. Raises ExportError where it is no GGUF file of version 2 or 3, or ends too early."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        with open(path, "rb", opener=regular) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
             return _Reader(path, view).head()
     except OSError as error:
         raise ExportError(f"{path} cannot be read ({error.strerror or error}): pull the base again") from error

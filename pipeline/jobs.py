@@ -24,7 +24,7 @@ from pipeline.files import write_text_atomic
 from pipeline.lab import Lab
 from simulator.events import Event, Failed, Result, from_line
 from simulator.masking import masked
-from simulator.private_files import opener
+from simulator.private_files import opener, read_bytes, read_text, regular
 from simulator.process_clock import boot_id, started_at
 from simulator.python_child import command, environment
 
@@ -33,6 +33,7 @@ SECRETS = "BENLAB_SECRET_PARAMS"
 
 _LATEST = 1e11
 _POLL = 0.05
+_CHUNK = 1 << 20
 _LOOKED_AT = 1000
 _GRACE = 8.0
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -137,7 +138,7 @@ def start(lab: Lab, kind: str, params: Mapping[str, Any]) -> Job:
 def load(folder: Path) -> Job | None:
     """The job of a run folder, or None where there is none or its file is broken."""
     try:
-        record = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        record = json.loads(read_text(folder / "job.json"))
         job = Job(folder=folder, **record)
         sound = (
             all(isinstance(part, str) for part in (job.id, job.kind))
@@ -167,7 +168,7 @@ def find(lab: Lab, limit: int = 50) -> list[Job]:
 def read_events(path: Path) -> list[Event]:
     """All whole event lines of a file; a half line at its end, or a line that is no event, is left out."""
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
+        lines = read_bytes(path).split(b"\n")[:-1]
     except OSError:
         return []
     return [event for line in lines if (event := _parse(line)) is not None]
@@ -181,9 +182,9 @@ async def follow(job: Job) -> AsyncIterator[Event]:
     position, rest, last = 0, b"", None
     while True:
         alive = job.alive()
-        with job.events_path.open("rb") as file:
+        with open(job.events_path, "rb", opener=regular) as file:
             file.seek(position)
-            chunk = file.read()
+            chunk = file.read(_CHUNK)
         position += len(chunk)
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import LabError
 from pipeline.files import write_text_atomic
-from simulator.private_files import FOLDER, UMASK, private_folder, restrict, restrict_tree
+from simulator.private_files import FOLDER, UMASK, private_folder, read_text, restrict, restrict_tree
 
 if TYPE_CHECKING:
     from simulator.notebook import Notebook
@@ -100,7 +100,7 @@ class Lab:
     def config(self) -> dict[str, Any]:
         """benlab.toml as a dictionary; empty where there is none. Raises LabError where it is not TOML."""
         try:
-            return tomllib.loads(self.config_path.read_text(encoding="utf-8"))
+            return tomllib.loads(read_text(self.config_path))
         except FileNotFoundError:
             return {}
         except OSError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import BadInput
+from simulator.private_files import read_text
 
 if TYPE_CHECKING:
     from pipeline.lab import Lab
@@ -69,9 +70,11 @@ def load(lab: Lab | None = None) -> Modelfile:
 
 def _read(path: Path) -> Modelfile:
     try:
-        return parse(path.read_text(encoding="utf-8-sig"))
+        return parse(read_text(path, encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise BadInput(f"{path} is not UTF-8 text: save it as UTF-8") from error
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror or error}): make it a small text file") from error
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
 

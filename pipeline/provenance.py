@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.retrieval import expression
+from simulator.private_files import regular
 
 if TYPE_CHECKING:
     from pipeline.lab import Lab
@@ -62,7 +63,7 @@ def nearest(lab: Lab, question: str, answer: str, limit: int = 5) -> list[Exampl
 
 def _lines(lab: Lab) -> list[tuple[int, str, str, str]]:
     found = []
-    with lab.data.open(encoding="utf-8", errors="replace") as file:
+    with open(lab.data, encoding="utf-8", errors="replace", opener=regular) as file:
         for number, line in enumerate(file, 1):
             if number > MOST_LINES:
                 break

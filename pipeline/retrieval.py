@@ -6,6 +6,7 @@ The index lives in lab.db and grows by what is new since it was last used.
 from __future__ import annotations
 
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import LabError
 from simulator.errors import NotebookError
+from simulator.private_files import read_text
 from simulator.sqlite import in_words, migrate, open_database, stored_object
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ LONGEST_PASSAGE = 700
 """Characters of a passage in a prompt: three of them leave a 2k context its room."""
 
 PASSAGES = 3
+_LARGEST_REPORT = 16 << 20
 _STEPS = [
     """
     CREATE VIRTUAL TABLE passages USING fts5 (
@@ -182,13 +185,22 @@ def _refresh(conn: sqlite3.Connection, lab: Lab) -> None:
             conn.execute("DELETE FROM passages_seen WHERE source = 'deleted experiments'")
         _add_experiments(conn, int(seen.get("experiments", 0)))
         for path in sorted((lab.root / "reports").glob("*.md")):
-            mark = str(path.stat().st_mtime_ns)
-            if seen.get(path.name) != mark:
+            mark = _changed(path)
+            if mark and seen.get(path.name) != mark:
                 _add_report(conn, path, mark)
         conn.execute("COMMIT")
     except BaseException:
         conn.execute("ROLLBACK")
         raise
+
+
+def _changed(path: Path) -> str:
+    """Return when a report changed; "" for what no report is: a link may lead to any file of this machine."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return ""
+    return str(found.st_mtime_ns) if stat.S_ISREG(found.st_mode) and found.st_size <= _LARGEST_REPORT else ""
 
 
 def _glossary_digest() -> str:
@@ -241,7 +253,7 @@ def _words(result: dict[str, Any]) -> str:
 
 def _add_report(conn: sqlite3.Connection, path: Path, mark: str) -> None:
     conn.execute("DELETE FROM passages WHERE kind = 'report' AND source = ?", (path.name,))
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = read_text(path, encoding="utf-8", errors="replace")
     for part in text.split("\n## ")[:200]:
         title, _, body = part.partition("\n")
         # What was said in a chat is no source: a model's wrong answer would come back as a passage.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ChatError, InstallError, Untrusted
 from pipeline.files import write_text_atomic
+from simulator.private_files import read_bytes, read_text
 
 if TYPE_CHECKING:
     from pipeline.lab import Lab
@@ -74,7 +75,7 @@ class TrustStore:
 
     def _read(self) -> dict[str, Any]:
         try:
-            found = json.loads(self.file.read_text(encoding="utf-8"))
+            found = json.loads(read_text(self.file))
         except (OSError, ValueError, RecursionError):  # then all is asked again
             return {}
         return found if isinstance(found, dict) else {}
@@ -106,7 +107,7 @@ def of_config(lab: Lab) -> Request | None:
             names += [shown(url), *([f"${variable}"] if own or is_set else [])]
     if not names:
         return None
-    return Request(lab.config_path, _digest(lab.config_path.read_bytes()), tuple(dict.fromkeys(names)))
+    return Request(lab.config_path, _digest(read_bytes(lab.config_path)), tuple(dict.fromkeys(names)))
 
 
 def of_registries(lab: Lab) -> list[Request]:

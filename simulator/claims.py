@@ -21,7 +21,7 @@ class Claims:
         """Raises NotebookError where the file beside the notebook cannot be made."""
         path = notebook.with_name(notebook.name + "-claims")
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise NotebookError(f"{path} cannot be opened ({error.strerror}): make its folder writable") from error
 

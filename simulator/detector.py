@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from simulator.errors import BadParameter
 from simulator.fingerprint import FEATURE_NAMES, PHYSICS_VERSION
 from simulator.params import PHASES
-from simulator.private_files import opener, private_folder
+from simulator.private_files import opener, private_folder, read_text
 
 Floats = NDArray[np.float64]
 
@@ -124,7 +124,7 @@ class PhaseDetector:
     def load(cls, path: Path) -> PhaseDetector:
         """Raises BadParameter if the file is not a detector, is damaged, or belongs to another physics version."""
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(read_text(path))
             physics = values["physics_version"]
             known = (values["phases"], values["features"])
             if physics == PHYSICS_VERSION and known == (list(PHASES), list(FEATURE_NAMES)):

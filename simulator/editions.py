@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,7 +38,7 @@ def command_of(result: Mapping[str, Any]) -> str:
     known = EXPERIMENTS[name].params.model_fields if name in EXPERIMENTS else {}
     params = result.get("params") or {}
     words = [f"{key}={_text(value)}" for key, value in params.items() if key in known and value != _default(known[key])]
-    return " ".join(["benlab experiment", name, *words])
+    return " ".join(["benlab experiment", shlex.quote(name), *words])
 
 
 def _default(field: Any) -> Any:
@@ -45,6 +46,7 @@ def _default(field: Any) -> Any:
 
 
 def _text(value: Any) -> str:
+    """The value as a shell reads it back: a row of lab.db may be somebody else's, and a person copies the command."""
     if isinstance(value, list):
-        return ",".join(map(str, value))
-    return value if isinstance(value, str) else json.dumps(value)
+        return shlex.quote(",".join(map(str, value)))
+    return shlex.quote(value if isinstance(value, str) else json.dumps(value))

@@ -11,6 +11,8 @@ UMASK = 0o077
 """What processes of Ben Lab set: everything that they and their libraries make is their owner's alone."""
 FILE = 0o600
 FOLDER = 0o700
+LARGEST = 256 << 20
+"""Bytes of a file that is read whole: a lab's registries, manifests and events have far fewer."""
 
 
 def private_folder(folder: Path) -> None:
@@ -28,8 +30,38 @@ def private_folder(folder: Path) -> None:
 
 
 def opener(path: str, flags: int) -> int:
-    """Open a file for its owner alone; for `open(path, mode, opener=opener)`."""
-    return os.open(path, flags, FILE)
+    """Open a file for its owner alone; for `open(path, mode, opener=opener)`.
+
+    Raises OSError for a link: in a lab of somebody else's it may lead to any file, and that file would be emptied.
+    """
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, FILE)
+
+
+def regular(path: str, flags: int) -> int:
+    """Open without waiting for the other end of a pipe; for `open(path, mode, opener=regular)`.
+
+    Raises OSError if it is not a regular file: a pipe or device of somebody else's lab may never end.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, "it is not a regular file")
+    return descriptor
+
+
+def read_bytes(path: Path, most: int = LARGEST) -> bytes:
+    """Return the bytes of a regular file. Raises OSError for anything else, and for one of more than `most` bytes."""
+    with open(path, "rb", opener=regular) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise OSError(0, f"it has {size:,} bytes, above the most, {most:,}")
+        return file.read(most)
+
+
+def read_text(path: Path, encoding: str = "utf-8", errors: str = "strict", most: int = LARGEST) -> str:
+    """Return the text of a regular file, as `read_bytes` does. Raises OSError and UnicodeDecodeError."""
+    text = read_bytes(path, most).decode(encoding, errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def restrict(path: Path) -> None:

@@ -7,7 +7,6 @@ version i to i+1, in one transaction.
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import time
@@ -16,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from simulator import strict_json
 from simulator.errors import NotebookError
 from simulator.private_files import FILE, private_folder, restrict
 
@@ -128,12 +128,15 @@ def migrate(conn: sqlite3.Connection, component: str, steps: Sequence[str]) -> i
 
 
 def stored_object(text: object) -> dict[str, Any] | None:
-    """Return the JSON object in a row's column, or None if it is anything else: lab.db may be somebody else's."""
+    """Return the JSON object in a row's column, or None if it is anything else: lab.db may be somebody else's.
+
+    An object with NaN, infinity or a whole number that no float holds is not one that was stored here.
+    """
     if not isinstance(text, str):
         return None
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = strict_json.loads(text)
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None
 

@@ -11,6 +11,7 @@ from benlab_tui.errors import BadArgument
 from benlab_tui.registry import Value, command
 from pipeline import jobs as job_list
 from simulator.events import Event, Failed, Note, Result
+from simulator.private_files import regular
 
 _LOG_BYTES = 4000
 _SEARCHED = 1000
@@ -71,7 +72,7 @@ def _trouble(last: Event | None) -> str:
 
 def _tail(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=regular) as file:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - _LOG_BYTES))
             return file.read().decode("utf-8", errors="replace")

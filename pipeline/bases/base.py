@@ -13,6 +13,7 @@ from pipeline.bases.catalogue import BaseEntry, catalogue, find_entry
 from pipeline.errors import BaseError
 from pipeline.files import write_text_atomic
 from pipeline.lab import Lab
+from simulator.private_files import read_text
 
 _RECORD = "base.json"
 _SERVED = "served.json"
@@ -92,10 +93,10 @@ def served_record(lab: Lab, name: str) -> Base | None:
 
 def _read_record(lab: Lab, name: str, file: str) -> Base | None:
     try:
-        record: dict[str, Any] = json.loads((base_folder(lab, name) / file).read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads(read_text(base_folder(lab, name) / file))
         base = Base(**{**record, "path": lab.root / record["path"]})
         whole = base.path.is_dir() if base.kind == "hf" else base.path.stat().st_size == base.size
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     return base if whole else None
 

@@ -14,6 +14,7 @@ from pipeline.bases.template import CHATML
 from pipeline.errors import BaseError, ExportError
 from pipeline.files import sha256_of
 from pipeline.gguf_head import read_head
+from simulator.private_files import read_text
 
 
 def describe_gguf(
@@ -58,7 +59,7 @@ def describe_folder(name: str, path: Path, source: str) -> Base:
         )
     template = path / "chat_template.jinja"
     digests = "".join(f"{file.name} {sha256_of(file)}\n" for file in weights)
-    own = template.read_text(encoding="utf-8") if template.exists() else tokens.get("chat_template")
+    own = read_text(template) if template.exists() else tokens.get("chat_template")
     return Base(
         name=name,
         path=path,
@@ -129,8 +130,8 @@ def _text(token: Any) -> str:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BaseError(f"{path} is not readable JSON ({error}): fetch the base again") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import BaseError, NetworkError, PipelineError
 from pipeline.files import require_space, write_text_atomic
 from simulator.events import Event, Progress
-from simulator.private_files import private_folder
+from simulator.private_files import private_folder, read_text
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _WANTED = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json"]
@@ -50,7 +50,7 @@ def fetch(
 def revision_of(folder: Path) -> str:
     """The commit that was fetched into `folder`, or an empty text."""
     try:
-        found = _note(folder).read_text(encoding="utf-8").strip()
+        found = read_text(_note(folder)).strip()
     except (OSError, ValueError):
         return ""
     return found if _COMMIT.fullmatch(found) else ""

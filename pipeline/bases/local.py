@@ -16,6 +16,7 @@ from pipeline.bases.describe import describe_folder, describe_gguf
 from pipeline.errors import BaseError
 from pipeline.files import sha256_of
 from pipeline.lab import Lab
+from simulator.private_files import read_text
 
 _BLOB = re.compile(r"sha256-([0-9a-f]{64})")
 
@@ -114,9 +115,9 @@ def _blob_from_manifest(tag: str) -> Path | None:
     for folder in ollama_folders():
         manifest = folder.joinpath("manifests", "registry.ollama.ai", *parts, version or "latest")
         try:
-            layers = json.loads(manifest.read_text(encoding="utf-8"))["layers"]
+            layers = json.loads(read_text(manifest))["layers"]
             digest = next(x["digest"] for x in layers if x["mediaType"] == "application/vnd.ollama.image.model")
-        except (OSError, ValueError, KeyError, TypeError, StopIteration):
+        except (OSError, ValueError, KeyError, TypeError, StopIteration, RecursionError):
             continue
         return folder / "blobs" / str(digest).replace(":", "-")
     return None

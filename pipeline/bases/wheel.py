@@ -20,7 +20,7 @@ from pipeline.bases.catalogue import WheelSource
 from pipeline.errors import BaseError, NetworkError
 from pipeline.files import remove_leftovers, replacing, require_space
 from simulator.events import Event, Progress
-from simulator.private_files import private_folder
+from simulator.private_files import private_folder, read_text
 from simulator.python_child import command, environment
 
 _CHUNK = 1 << 20
@@ -83,7 +83,7 @@ def _download(wheel: WheelSource, folder: Path) -> Generator[Event, None, Path]:
             _end(child)
     wheels = list((folder / "done").glob("*.whl"))
     if child.returncode or not wheels:
-        raise NetworkError(_why(wheel, log.read_text(encoding="utf-8", errors="replace")))
+        raise NetworkError(_why(wheel, read_text(log, encoding="utf-8", errors="replace")))
     return wheels[0]
 
 

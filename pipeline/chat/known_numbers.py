@@ -20,7 +20,7 @@ from simulator.number_text import numbers_in, plain_minus
 Run = Mapping[str, Any]
 
 MOST_RUNS = 6
-_AT_ONCE_SECONDS = 1.0
+AT_ONCE_SECONDS = 1.0
 """Estimated compute up to which a run is made again for a check."""
 _COMMON = (0.0, 1.0, 2.0, 100.0, float(len(simulator.FEATURE_NAMES)), float(len(simulator.PHASES)))
 
@@ -98,7 +98,7 @@ def _again(result: Run) -> Run | None:
         return result
     try:
         checked = simulator.validate(experiment.params, params)
-        if experiment_seconds(checked) > _AT_ONCE_SECONDS:
+        if experiment_seconds(checked) > AT_ONCE_SECONDS:
             return result
         return last_result(simulator.run(name, checked))
     except (SimulatorError, TypeError):

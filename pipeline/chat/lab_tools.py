@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import time
 from collections.abc import AsyncGenerator, Mapping
 from functools import cache
@@ -132,13 +133,13 @@ def question(name: str, params: BaseModel) -> str:
 
 def command_line(name: str, arguments: Mapping[str, Any]) -> str:
     """Return the command that runs a call by hand."""
-    words = [f"{key}={_word(value)}" for key, value in arguments.items()]
+    words = [f"{_word(key)}={_word(value)}" for key, value in arguments.items()]
     return " ".join(["benlab notebook" if name == notebook_search.NAME else f"benlab experiment {name}", *words])
 
 
 def _word(value: Any) -> str:
     text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-    return json.dumps(text, ensure_ascii=False) if not text or any(letter.isspace() for letter in text) else text
+    return shlex.quote(text)
 
 
 async def run(lab: Lab, name: str, params: BaseModel, seconds: float | None) -> AsyncGenerator[Job | dict[str, Any]]:

@@ -16,7 +16,8 @@ from itertools import permutations
 from typing import Any
 
 import simulator
-from pipeline.chat.known_numbers import Known, equals, numbers_of
+from pipeline.chat.known_numbers import AT_ONCE_SECONDS, Known, equals, numbers_of
+from simulator.cost import experiment_seconds
 from simulator.number_text import NUMBER, STEPS, foretold, plain_minus
 from simulator.setting_mentions import SETTING, strange_setting
 
@@ -196,14 +197,18 @@ def run_in_words(question: str) -> dict[str, Any] | None:
     """Return the result of the experiment that a question spells out, run now; None if it names none.
 
     That is a phase and at least one setting: `tri` if the question is about TRI, else `run_phase`; a setting that is
-    not named keeps its default.
+    not named keeps its default. One that is estimated to take more than a second is not run: nobody has asked for it,
+    and nothing could stop it.
     """
     from simulator.errors import SimulatorError
     from simulator.events import last_result
 
     call = call_in_words(question)
+    if call is None:
+        return None
     try:
-        return last_result(simulator.run(*call)) if call else None
+        params = simulator.validate(simulator.EXPERIMENTS[call[0]].params, call[1])
+        return last_result(simulator.run(call[0], params)) if experiment_seconds(params) <= AT_ONCE_SECONDS else None
     except SimulatorError:
         return None
 

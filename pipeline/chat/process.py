@@ -13,7 +13,7 @@ from queue import Empty, Queue
 from typing import IO, Any
 
 from pipeline.errors import ChatError
-from simulator.private_files import opener, private_folder
+from simulator.private_files import opener, private_folder, read_text
 from simulator.python_child import command, environment
 
 _START_SECONDS = 300.0
@@ -96,7 +96,7 @@ class EngineProcess:
         """The last line of the log, as a part of an error's sentence; empty where there is none."""
         if self._log is None or not self._log.exists():
             return ""
-        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        lines = read_text(self._log, encoding="utf-8", errors="replace").strip().splitlines()
         return f"; its log {self._log} ends: {' '.join(lines[-1].split())[:200]}" if lines else ""
 
     def _log_stream(self) -> IO[bytes]:

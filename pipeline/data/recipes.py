@@ -20,6 +20,7 @@ from pipeline.data.kinds.base import GUIDE_KINDS
 from pipeline.data.params import MOST, GenerateParams
 from pipeline.data.paths import clipped, given_path
 from pipeline.errors import BadInput
+from simulator.private_files import read_text
 
 LIMITS = {"definitions": 700, "design": 700}
 """About how many different prompts these kinds have."""
@@ -60,7 +61,7 @@ def load_recipe(name: str) -> Recipe:
                 raise BadInput(
                     f"no recipe {clipped(name)}: use one of {', '.join(shipped())}, or the path of a TOML file"
                 )
-            text = path.read_text(encoding="utf-8-sig")
+            text = read_text(path, encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             said = error.strerror if isinstance(error, OSError) else error
             raise BadInput(f"the recipe {clipped(name)} cannot be read ({said}): give a TOML file in UTF-8") from error

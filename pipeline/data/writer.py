@@ -13,6 +13,7 @@ from pipeline.data.line import Sample
 from pipeline.data.paths import manifest_path, validation_path
 from pipeline.data.regions import REGIONS
 from pipeline.files import replacing, sha256_of, write_text_atomic
+from simulator.private_files import read_text
 
 
 def _write(path: Path, samples: Iterable[Sample]) -> None:
@@ -48,7 +49,7 @@ def _part(path: Path, samples: list[Sample]) -> dict[str, Any]:
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of a training file, {} where there is none or it cannot be read."""
     try:
-        manifest = json.loads(manifest_path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        manifest = json.loads(read_text(manifest_path(path)))
+    except (OSError, ValueError, RecursionError):
         return {}
     return manifest if isinstance(manifest, dict) else {}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ExportError
+from simulator.private_files import read_bytes, read_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,14 +93,18 @@ def _refuse_what_gguf_cannot_hold(config: Mapping[str, Any]) -> None:
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_text(path))
     except FileNotFoundError:
         raise ExportError(f"{path} is not there: train first (`benlab train`) or name an adapter folder") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ExportError(f"{path} cannot be read as JSON ({error}): train again") from error
     if not isinstance(value, dict):
         raise ExportError(f"{path} holds no JSON object: train again")
     return value
+
+
+_LARGEST = 16 << 30
+"""Bytes of an adapter."""
 
 
 def _tensors(path: Path) -> dict[str, np.ndarray]:
@@ -108,7 +113,7 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError, deserialize
 
     try:
-        raw = deserialize(path.read_bytes())
+        raw = deserialize(read_bytes(path, _LARGEST))
     except FileNotFoundError:
         raise ExportError(f"{path} is not there: train first; pickled adapters (.bin) are never read") from None
     except (OSError, SafetensorError) as error:

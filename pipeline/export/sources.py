@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ExportError
+from simulator.private_files import read_text
 
 if TYPE_CHECKING:
     from pipeline.bases.base import Base
@@ -38,7 +39,7 @@ def trained_on(adapter: Path) -> dict[str, Any]:
 def manifest_of(adapter: Path) -> dict[str, Any]:
     """The adapter's manifest.json; empty where it has none or it is broken."""
     try:
-        value = json.loads((adapter / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        value = json.loads(read_text(adapter / "manifest.json"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

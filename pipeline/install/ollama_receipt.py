@@ -14,6 +14,7 @@ from pipeline.install.receipt import TOKENS, Answer, Receipt, precision_of, prom
 from pipeline.install.reference import Reference
 from pipeline.install.stored import shown_parameters
 from simulator.events import Event, Progress
+from simulator.private_files import read_text
 
 if TYPE_CHECKING:
     from pipeline.chat.events import Message
@@ -30,7 +31,7 @@ def prove(job: Job, version: Version, server: OllamaServer) -> Generator[Event, 
     from pipeline.files import write_text_atomic
 
     target = job.lab.root / version.adapter
-    embedded = json.loads((target.parent / "receipt.json").read_text(encoding="utf-8"))
+    embedded = json.loads(read_text(target.parent / "receipt.json"))
     # Where the embedded answers of base and tuned begin alike, the text cannot tell whether the adapter is on.
     plain = [
         str(answer["base"]) if not answer["served"].startswith(answer["base"]) else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InstallError
 from pipeline.files import recover_folder, write_text_atomic
-from simulator.private_files import opener, private_folder
+from simulator.private_files import opener, private_folder, read_text
 
 if TYPE_CHECKING:
     from pipeline.lab import Lab
@@ -195,7 +195,7 @@ class Registry:
 
     def _data(self) -> tuple[str, list[Version], list[Pending]]:
         try:
-            data = json.loads(self.path.read_text(encoding="utf-8"))
+            data = json.loads(read_text(self.path))
             versions = [Version(**_with_servers(entry)) for entry in data["versions"]]
             if trouble := next(filter(None, map(self._trouble, versions)), ""):
                 raise ValueError(trouble)

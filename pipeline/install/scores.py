@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.files import sha256_of
+from simulator.private_files import read_text
 
 if TYPE_CHECKING:
     from pipeline.install.registry import Version
@@ -31,10 +32,10 @@ def newest_scores(lab: Lab, adapter: Path) -> dict[str, Any]:
     digest = sha256_of(weights)
     for path in sorted(lab.runs.glob("*/eval.json"), key=lambda path: path.stat().st_mtime, reverse=True):
         try:
-            report = json.loads(path.read_text(encoding="utf-8"))
+            report = json.loads(read_text(path))
             if report["adapter_sha256"] == digest:
                 return _summary(report)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
     return {}
 

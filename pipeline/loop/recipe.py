@@ -14,6 +14,7 @@ from pipeline.errors import BadInput
 from pipeline.loop.params import LoopParams
 from pipeline.stages import stage
 from simulator.errors import BadParameter
+from simulator.private_files import read_text
 
 _STAGES = {"data": "generate", "train": "train", "eval": "eval", "export": "export", "install": "install"}
 
@@ -45,7 +46,7 @@ def _read(name: str) -> dict[str, dict[str, Any]]:
         text = files("pipeline.loop").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
     else:
         try:
-            text = Path(name).read_text(encoding="utf-8")
+            text = read_text(Path(name))
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(
                 f"the loop's recipe {name!r} cannot be read ({error}): use quick, full or a TOML file"

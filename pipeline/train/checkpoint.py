@@ -20,6 +20,7 @@ from safetensors.torch import save as to_bytes
 
 from pipeline.errors import TrainError
 from pipeline.files import recover_folder, replacing_folder, write_bytes_atomic
+from simulator.private_files import read_text
 
 FOLDER = "checkpoint"
 
@@ -98,9 +99,9 @@ def peek(run: Path) -> State | None:
     """The checkpoint's state, or None where there is no whole checkpoint."""
     recover_folder(run / FOLDER)
     try:
-        raw = json.loads((run / FOLDER / "state.json").read_text(encoding="utf-8"))
+        raw = json.loads(read_text(run / FOLDER / "state.json"))
         found = State(**{**raw, "validations": [(int(step), float(loss)) for step, loss in raw["validations"]]})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     whole = all(type(value) is int and value >= 0 for value in (found.step, found.micro, found.processes))
     return found if whole and isinstance(found.identity, dict) else None

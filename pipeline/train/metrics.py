@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.errors import MissingExtra
 from pipeline.files import write_text_atomic
 from simulator.extras import install_line
-from simulator.private_files import opener
+from simulator.private_files import opener, read_text
 
 
 class MetricsLog:
@@ -42,7 +42,7 @@ class MetricsLog:
     def _drop_after(self, step: int) -> None:
         """Takes away lines of steps that a resumed run does again, and half a line that a kill left."""
         kept = []
-        for line in self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []:
+        for line in read_text(self._path).splitlines() if self._path.exists() else []:
             try:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")

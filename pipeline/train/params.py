@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from pipeline.errors import BadInput
+from simulator.private_files import read_text
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -207,7 +208,7 @@ def _own_recipe(name: str) -> str:
     from pathlib import Path
 
     try:
-        return Path(name).expanduser().read_text(encoding="utf-8-sig")
+        return read_text(Path(name).expanduser(), encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"the recipe {name} cannot be read ({error}): give the path of a .toml file") from error
 

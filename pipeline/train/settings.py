@@ -11,6 +11,7 @@ from pipeline.data.paths import given_path
 from pipeline.errors import TrainError
 from pipeline.files import write_text_atomic
 from pipeline.train.params import Recipe, TrainParams
+from simulator.private_files import read_text
 
 SETTINGS = "train.json"
 CHANGEABLE = ("learning_rate", "max_grad_norm")
@@ -32,9 +33,9 @@ def keep(folder: Path, params: TrainParams, recipe: Recipe) -> None:
 def read(folder: Path) -> dict[str, Any]:
     """A run's settings, as TrainParams takes them. Raises TrainError where they cannot be read."""
     try:
-        found: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(read_text(folder / SETTINGS))
         TrainParams.model_validate(found)
-    except (OSError, ValueError) as error:  # JSON, UTF-8 and pydantic all raise a ValueError
+    except (OSError, ValueError, RecursionError) as error:  # JSON, UTF-8 and pydantic all raise a ValueError
         raise TrainError(
             f"runs/{folder.name}/{SETTINGS} cannot be read (damaged, or written by another version): name another run "
             "with resume_run, or start anew without resume"

@@ -23,6 +23,7 @@ from pipeline.train.owner import owner
 from pipeline.train.params import Recipe, TrainParams
 from pipeline.train.samples import read_with_bad
 from simulator.events import Event, Failed, Note, Result, from_line
+from simulator.private_files import read_text
 from simulator.python_child import command, environment
 
 _GRACE_SECONDS = 6.0
@@ -68,9 +69,9 @@ def _micro(folder: Path, recipe: Recipe) -> int:
     Read here, since `checkpoint.peek` would load torch into the stage.
     """
     try:
-        state = json.loads((folder / "checkpoint" / "state.json").read_text(encoding="utf-8"))
+        state = json.loads(read_text(folder / "checkpoint" / "state.json"))
         return int(state["micro"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return recipe.per_device_train_batch_size
 
 
