@@ -28,7 +28,6 @@ SUFFIXES = (".md", ".markdown", ".txt", ".pdf")
 LARGEST_FILE = 50 << 20
 """Bytes of one document."""
 MOST_FILES = 2_000
-MOST_PAGES = 5_000
 PIECE = 600
 """Characters of a passage, about: a few paragraphs, and short enough for a prompt."""
 
@@ -163,26 +162,17 @@ def _sections(file: Path, text: str) -> Iterator[tuple[str, str]]:
 
 def _pages(file: Path, raw: bytes) -> Iterator[tuple[str, str]]:
     """Yield ("page 3", text) of each page of a PDF."""
-    try:
-        from pypdf import PdfReader
-    except ImportError as error:
-        raise MissingExtra("PDF files need the package pypdf: run `pip install pypdf`") from error
-    import io
+    from importlib.util import find_spec
 
+    from pipeline.pdf_child import Unreadable, pages_of
+
+    if find_spec("pypdf") is None:
+        raise MissingExtra("PDF files need the package pypdf: run `pip install pypdf`")
     try:
-        reader = PdfReader(io.BytesIO(raw))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise BadInput(f"{file.name} is encrypted: save it without a password")
-        pages = len(reader.pages)
-        if pages > MOST_PAGES:
-            raise BadInput(f"{file.name} has {pages:,} pages, above the most, {MOST_PAGES:,}: split it")
-        for number, page in enumerate(reader.pages, 1):
-            yield f"page {number}", page.extract_text()
-    except BadInput:
-        raise
-    except Exception as error:  # pypdf raises what the file makes it raise
-        said = " ".join(str(error).split())[:100]
-        raise BadInput(f"{file.name} is not a readable PDF ({said}): open it and save it again") from error
+        for number, text in enumerate(pages_of(raw), 1):
+            yield f"page {number}", text
+    except Unreadable as error:
+        raise BadInput(f"{file.name}: {error}") from error
 
 
 def split(text: str) -> Iterator[str]:

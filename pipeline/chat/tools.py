@@ -65,11 +65,11 @@ class ToolReader:
     def _told(self, event: Delta | ToolCall) -> Delta | ToolCall:
         if self._offered or isinstance(event, Delta):
             return event
-        from pipeline.chat.lab_tools import Refused, check, command_line
+        from pipeline.chat.lab_tools import command_line, schemas
 
-        try:
-            check(event.name, event.arguments)  # a person may type more than a model may name, such as a cluster
-        except Refused:
+        known = {tool["function"]["name"]: tool["function"]["parameters"]["properties"] for tool in schemas()}
+        # A person may type more than a model may name, such as a cluster.
+        if event.name not in known or not event.arguments.keys() <= known[event.name].keys():
             return Delta("(A call of a tool was left out: nothing can be run here.)")
         return Delta(f"To run this, use `{command_line(event.name, event.arguments)}`.")
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import os
 import sqlite3
 import subprocess
+import tarfile
 import time
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,6 +31,7 @@ from pipeline.errors import PipelineError
 from pipeline.install.registry import Registry
 from pipeline.judgements import prefer
 from pipeline.lab import Lab
+from pipeline.pdf_child import Unreadable, pages_of
 from pipeline.retrieval import search
 from simulator.claims import Claims
 from simulator.editions import command_of
@@ -102,7 +107,7 @@ def test_a_giant_and_a_pipe_are_sentences(tmp_path: Path) -> None:
     as_pipe(tmp_path / "pipe")
     as_giant(tmp_path / "giant")
     for name in ("pipe", "giant"):
-        with pytest.raises(OSError, match="regular file|above the most"):
+        with pytest.raises(OSError, match=r"regular file|above the most"):
             read_bytes(tmp_path / name)
 
 
@@ -123,10 +128,8 @@ def test_a_link_in_place_of_a_lock_or_log_leaves_the_file_it_leads_to(lab: Lab, 
     path = lab.root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(precious)
-    try:
+    with suppress(OSError, PipelineError, NotebookError):
         _locks(lab)[name]()
-    except (OSError, PipelineError, NotebookError):
-        pass
     assert precious.read_text() == "precious"
 
 
@@ -243,9 +246,6 @@ def test_a_question_that_spells_out_a_long_run_starts_none(question: str) -> Non
 
 
 def test_an_archive_with_a_time_of_no_clock_is_restored(tmp_path: Path) -> None:
-    import io
-    import tarfile
-
     path = tmp_path / "lab.tar.gz"
     with tarfile.open(path, "w:gz", format=tarfile.GNU_FORMAT) as file:
         info = tarfile.TarInfo("benlab.toml")
@@ -273,3 +273,43 @@ def test_a_document_of_one_odd_line_takes_seconds(lab: Lab, tmp_path: Path, line
     last_result(add(lab, file))
     assert time.process_time() - start < 15
     assert all(len(piece) <= 1300 for piece in split(line[:100_000]))
+
+
+def _pdf(content: bytes, times: int = 1, kids: bytes = b"3 0 R") -> bytes:
+    """A PDF whose page reads the same packed content some times."""
+    font = b"/Resources << /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>"
+    packed = zlib.compress(content, 9)
+    parts = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [" + kids + b"] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] " + font + b" /Contents [" + b"4 0 R " * times + b"] >>",
+        b"<< /Length %d /Filter /FlateDecode >>\nstream\n" % len(packed) + packed + b"\nendstream",
+    ]
+    raw, places = b"%PDF-1.4\n", b""
+    for number, part in enumerate(parts, 1):
+        places += b"%010d 00000 n \n" % len(raw)
+        raw += b"%d 0 obj\n" % number + part + b"\nendobj\n"
+    table = b"xref\n0 5\n0000000000 65535 f \n" + places
+    return raw + table + b"trailer\n<< /Size 5 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % len(raw)
+
+
+WORDS = b"BT /F 12 Tf (words here) Tj ET\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        _pdf(WORDS * 1_500_000),
+        _pdf(WORDS * 300_000, 400),
+        _pdf(WORDS, kids=b"2 0 R 2 0 R"),
+        b"%PDF-1.4" + bytes(1000),
+        b"",
+    ],
+    ids=["slow", "repeated", "pages in a circle", "zeros", "empty"],
+)
+def test_a_pdf_that_takes_too_much_is_stopped_in_one_sentence(lab: Lab, raw: bytes) -> None:
+    start = time.monotonic()
+    with pytest.raises(Unreadable) as caught:
+        pages_of(raw, seconds=4)
+    assert time.monotonic() - start < 60 and "\n" not in str(caught.value)
+    assert pages_of(_pdf(WORDS)) == ["words here"]
