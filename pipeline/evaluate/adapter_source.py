@@ -13,6 +13,7 @@ from pipeline.errors import BadInput, ExportError
 from pipeline.evaluate.params import EvalParams
 from pipeline.files import sha256_of
 from pipeline.lab import Lab
+from simulator.private_files import read_text
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _table(folder: Path, name: str) -> dict[str, Any]:
 def _manifest(folder: Path) -> dict[str, Any]:
     """An adapter's manifest; {} where there is none."""
     try:
-        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        found = json.loads(read_text(folder / "manifest.json"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -21,6 +21,7 @@ from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.files import write_text_atomic
+from simulator.private_files import read_bytes, read_text
 
 HERE = Path(__file__).parent
 SETS = HERE / "sets"
@@ -51,7 +52,7 @@ class EvaluationSet:
     def text(self, file: str) -> str:
         """Return one of the set's files. Raises BadInput."""
         try:
-            return (self.folder / file).read_text(encoding="utf-8")
+            return read_text(self.folder / file)
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"the evaluation set {self.name} has no readable {file} ({error}): mint it again") from error
 
@@ -65,7 +66,7 @@ def digest(folder: Path) -> str:
     whole = hashlib.sha256()
     for name in FILES:
         try:
-            content = (folder / name).read_bytes()
+            content = read_bytes(folder / name)
         except OSError as error:
             raise BadInput(f"{folder} lacks {name}: an evaluation set has {', '.join(FILES)}") from error
         whole.update(f"{name}\0{len(content)}\0".encode() + content)
@@ -103,7 +104,7 @@ def mint(name: str, folder: Path | None = None) -> EvaluationSet:
         digest(folder)
         target.mkdir(parents=True, exist_ok=True)
         for file in FILES:
-            (target / file).write_bytes((folder / file).read_bytes())
+            (target / file).write_bytes(read_bytes(folder / file))
     _write([*rows, {"name": name, "sha256": digest(target), "retired": ""}])
     return EvaluationSet(name, target)
 

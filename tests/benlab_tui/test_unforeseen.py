@@ -51,7 +51,7 @@ async def test_a_fault_of_a_tool_is_told(console, scripted, typed, shown, lab, m
     def fails(*_: object) -> None:
         raise ZeroDivisionError("in the tool")
 
-    monkeypatch.setattr("benlab_tui.control.tools.ToolTurn._quick", fails)
+    monkeypatch.setattr("pipeline.chat.lab_tools._in_thread", fails)
     call = ToolCall("1", "tri", {"phase_type": "ising_symmetry_breaking"})
     async with console(lab, scripted([Delta("Running it."), call])) as (app, pilot):
         await typed(app, pilot, "tri")
