@@ -160,6 +160,7 @@ def _refused(name: str, former: str, error: SimulatorError) -> str:
 def _renamed(values: dict[str, Any], renewed: dict[str, str]) -> dict[str, Any]:
     """The parameters with the renewed run's id, and without the cluster that a sweep ran on then."""
     kept = {name: value for name, value in values.items() if name != "cluster"}
-    if (former := kept.get("experiment_id")) in renewed:
-        kept["experiment_id"] = renewed[str(former)]
+    former = kept.get("experiment_id")
+    if isinstance(former, str) and former in renewed:
+        kept["experiment_id"] = renewed[former]
     return kept

@@ -181,6 +181,8 @@ def test_a_row_with_impossible_numbers_is_skipped_and_the_others_are_found(lab: 
         ("run_phase", '{"phase_type": 3, "system_size": {"a": "b"}}'),
         ("tri", '{"notebook": 1, "name": "x"}'),
         ("nothing", "{}"),
+        ("classify", '{"experiment_id": [1]}'),
+        ("classify", '{"experiment_id": {"a": 1}}'),
         ("sweep", '{"cluster": "tcp://198.51.100.7:8786", "phases": 7}'),
     ],
 )
