@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,20 @@ AT_ONCE_SECONDS = 1.0
 """Estimated compute up to which a run is made again for a check."""
 _COMMON = (0.0, 1.0, 2.0, 100.0, float(len(simulator.FEATURE_NAMES)), float(len(simulator.PHASES)))
 
+_NAMES = (
+    *simulator.FEATURE_NAMES,
+    *("TRI", "purity", "adjusted_rand_index", "normalized_mutual_information", "correlation_length"),
+    *("growth_exponent", "replay_sensitivity_index", "largest_drift", "bits_per_site", "echo"),
+)
+FEATURES = "|".join(name.replace("_", "[ _-]") for name in sorted(_NAMES, key=len, reverse=True))
+"""A pattern of the quantities whose numbers can be checked."""
+TERMS = re.compile(
+    rf"\b(?:{FEATURES}|entrop\w+|magneti[sz]\w+|correlat\w+|drift\w*|fingerprint\w*|qubits?|phases?|ising|spt|cluster\w*|"
+    r"trivial_product|pseudorandom|experiment\w*|disorder|layers?|transverse|entangle\w+)\b",
+    re.I,
+)
+"""Words of the lab: a chat without them and without a run is general, and its numbers are its own."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -43,8 +58,6 @@ class Known:
         Of the results the last six count. One that is quick is made again, so that a stored number is not believed
         (`trusted` results were made just now); an experiment that the simulator does not make any more is left out.
         """
-        from pipeline.chat.number_check import TERMS
-
         last = results[-MOST_RUNS:]
         runs = tuple(last) if trusted else tuple(fresh for run in last if (fresh := _again(run)) is not None)
         written = [result_text(run, before) for before, run in zip((None, *runs), runs, strict=False)]

@@ -16,7 +16,7 @@ from itertools import permutations
 from typing import Any
 
 import simulator
-from pipeline.chat.known_numbers import AT_ONCE_SECONDS, Known, equals, numbers_of
+from pipeline.chat.known_numbers import AT_ONCE_SECONDS, FEATURES, TERMS, Known, equals, numbers_of
 from simulator.cost import experiment_seconds
 from simulator.number_text import NUMBER, STEPS, foretold, plain_minus
 from simulator.setting_mentions import SETTING, strange_setting
@@ -26,19 +26,7 @@ _LINK_LENGTH = 40
 """A number further than this behind its feature's name belongs to something else."""
 _LONGEST = 20_000
 _IN_SITES = ("correlation_range", "correlation_length")
-_NAMES = (
-    *simulator.FEATURE_NAMES,
-    *("TRI", "purity", "adjusted_rand_index", "normalized_mutual_information", "correlation_length"),
-    *("growth_exponent", "replay_sensitivity_index", "largest_drift", "bits_per_site", "echo"),
-)
-_FEATURES = "|".join(name.replace("_", "[ _-]") for name in sorted(_NAMES, key=len, reverse=True))
 _BOUNDARY = re.compile(r"[.;:!?]\s|\n")
-TERMS = re.compile(
-    rf"\b(?:{_FEATURES}|entrop\w+|magneti[sz]\w+|correlat\w+|drift\w*|fingerprint\w*|qubits?|phases?|ising|spt|cluster\w*|"
-    r"trivial_product|pseudorandom|experiment\w*|disorder|layers?|transverse|entangle\w+)\b",
-    re.I,
-)
-"""Words of the lab: a chat without them and without a run is general, and its numbers are its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +94,7 @@ class Scanner:
         self._tokens = re.compile(
             r"(?P<fence>^\s{0,9}(?:```|~~~)[^\n]*$)|(?P<item>^\s{0,9}(?:[-*]\s{0,9})?\d+[.)]\s)"
             + (rf"|(?P<run>\b(?:{named})\b)" if named else r"|(?P<run>(?!))")
-            + rf"|(?P<feature>\b(?:{_FEATURES})\b)|(?P<setting>{SETTING})"
+            + rf"|(?P<feature>\b(?:{FEATURES})\b)|(?P<setting>{SETTING})"
             rf"|(?P<number>(?<![A-Za-z]-){NUMBER.pattern})(?P<unit>\s{{0,9}}%|\s{{1,9}}(?:sites?|qubits?|spins?|layers?|runs?)\b)?",
             re.I | re.M,
         )
