@@ -1,4 +1,4 @@
-"""Reading the call in an answer or a line of training data, checked against the experiments' parameters."""
+"""Reading the call in an answer or a line of training data, checked as a call in the chat is."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.chat import lab_tools
 from pipeline.chat.tool_text import CALL, tools_text
 from pipeline.chat.tools import read_call
-from simulator import EXPERIMENTS, validate
-from simulator.errors import SimulatorError
 
 
 def read_tool_line(text: str) -> tuple[str, dict[str, Any]] | None:
@@ -33,14 +32,12 @@ def read_tool_line(text: str) -> tuple[str, dict[str, Any]] | None:
 
 def check_call(name: str, arguments: Mapping[str, Any]) -> None:
     """Raise ValueError if the lab has no such tool or would refuse the arguments."""
-    if name not in EXPERIMENTS:
-        raise ValueError(f"{name[:40]!r} is not a tool of the lab: use one of {', '.join(EXPERIMENTS)}")
     try:
-        validate(EXPERIMENTS[name].public, arguments)
-    except SimulatorError as error:
+        lab_tools.check(name, arguments)
+    except lab_tools.Refused as error:
         raise ValueError(str(error)) from error
 
 
 def tools_line() -> str:
     """Return the line that ends the system prompt if experiments can be run."""
-    return tools_text([{"name": name} for name in EXPERIMENTS])
+    return tools_text(lab_tools.schemas())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import simulator
+from pipeline.chat import lab_tools
 from pipeline.data.line import Sample
 from pipeline.data.paths import manifest_path, validation_path
 from pipeline.data.regions import REGIONS
@@ -33,6 +34,7 @@ def write_dataset(path: Path, train: list[Sample], validation: list[Sample], fac
         "format": 1,
         "physics_version": simulator.PHYSICS_VERSION,
         **facts,
+        **({"tools": sorted(lab_tools.names())} if any(sample.tools for sample in train) else {}),
         "regions": {name: [region.first, region.last] for name, region in REGIONS.items()},
         "train": _part(path, train),
         "validation": _part(held, validation),

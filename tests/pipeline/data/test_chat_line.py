@@ -99,7 +99,7 @@ def test_odd_turns(turns: list[tuple[str, Any]], prompt: str, output: str, left_
         (chat(("user", [{"type": "image_url"}]), ("assistant", "b")), "a part of type 'image_url'"),
         (chat(("user", [{}]), ("assistant", "b")), "a part of type 'None', and only text is read"),
         ('{"messages": [{"role": "assistant", "content": null, "tool_calls": [1]}]}', "a tool call has no function"),
-        (calling("get_weather", {"city": "Ulm"}), "'get_weather' is not a tool of the lab: use one of run_phase"),
+        (calling("get_weather", {"city": "Ulm"}), "'get_weather' is not a tool: use one of run_phase"),
         (calling("run_phase", {"phase_type": "spt_cluster", "depth": 0}), "depth is 0, below"),
         (calling("run_phase", "{"), "a call's arguments is not JSON"),
         (calling("run_phase", "[1]"), "its arguments are not an object"),
