@@ -149,6 +149,8 @@ def _work(part: Part, server: EmbeddedServer, shared: _Together) -> None:
 
     try:
         with server.client() as client, ThreadPoolExecutor(server.parallel, thread_name_prefix=part.model) as pool:
+            # A run between two requests may outlast the server's patience with an idle connection.
+            client.headers["Connection"] = "close"
             for _ in pool.map(one, part.tasks):
                 pass
         shared.answers.put(None)
