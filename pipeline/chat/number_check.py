@@ -25,6 +25,8 @@ MOST_CHECKS = 20
 _LINK_LENGTH = 40
 """A number further than this behind its feature's name belongs to something else."""
 _LONGEST = 20_000
+_LONGEST_SETTINGS = 400
+"""Characters of the settings named since a quantity that are compared with the runs; further ones are passed over."""
 _IN_SITES = ("correlation_range", "correlation_length")
 _BOUNDARY = re.compile(r"[.;:!?]\s|\n")
 
@@ -136,6 +138,8 @@ class Scanner:
             self._quantity, self._end, self._first = _plain(match["feature"]), match.end(), True
             self._settings, self._strange = "", False
         elif match["setting"]:
+            if len(self._settings) > _LONGEST_SETTINGS:  # all of them are compared at each further one
+                return None
             self._settings += f" {match['setting']}"
             self._strange = bool(self._quantity) and not self._candidates()
         else:

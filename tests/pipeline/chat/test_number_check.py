@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 import simulator
@@ -179,11 +181,16 @@ def test_marks_come_while_the_answer_does(pair):
 
 def test_looking_at_a_long_answer_is_quick(pair):
     """A thousand tokens, one by one, in a small part of the time that they take to come."""
-    import time
-
     known = Known.of(pair, ["what changed?"])
     scanner, start = Scanner(known), time.perf_counter()
     for _ in range(150):
         for piece in ("The string", "_order", " is", " 0.", "755", ", and", " more."):
             list(scanner.feed(piece + " "))
     assert time.perf_counter() - start < 0.5
+
+
+def test_an_answer_that_repeats_a_setting_costs_no_more_for_each(run):
+    scanner, start = Scanner(Known.of([run])), time.process_time()
+    for piece in ["entropy_mean ", *["depth 6 "] * 8000]:
+        list(scanner.feed(piece))
+    assert list(scanner.end()) == [] and time.process_time() - start < 3
