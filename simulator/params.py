@@ -233,6 +233,7 @@ class Discovery(Params):
     bias: Bias = DEFAULT_BIAS
     seed: Seed = Field(0, description="Run j of a phase uses seed 1000 x this + j.")
     shots: Shots = 0
+    sector: Sector = "mixture"
 
     @model_validator(mode="after")
     def _enough(self) -> Discovery:

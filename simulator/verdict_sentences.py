@@ -62,7 +62,7 @@ PHASE = {
     "trivial_product": "the mark of this phase, every site aligned with the field on its own, is {}.",
     "pseudorandom": "{} the chain; entanglement is {} and {} order is left.",
 }
-ORDERS = ("zz_nearest", "zz_long", "string_order")
+ORDERS = ("magnetization", "transverse", "zz_nearest", "zz_long", "string_order")
 EVEN = "the order of this phase, aligned neighbouring spins, is {}; magnetization is zero, since the bias is one half."
 """The meaning of an Ising run whose two sectors are equally likely."""
 TREND = {

@@ -97,9 +97,10 @@ BY_SEED = "depends on the seed"
 def is_of_the_seed(params: Mapping[str, Any], feature: str) -> bool:
     """Whether a run's settings without the seed leave the feature open.
 
-    The one layer of depth 1 has no gate across the middle cut: its entropy is the one bit of the two sectors, always.
+    Where half of the chain is an even number of sites, the one layer of depth 1 has no gate across the middle cut: its
+    entropy is the one bit of the two sectors, always.
     """
-    cut = feature != "operator_spread" and params["depth"] == 1
+    cut = feature != "operator_spread" and params["depth"] == 1 and params["system_size"] // 2 % 2 == 0
     return params["phase_type"] == "pseudorandom" and feature in OF_THE_SEED and not cut
 
 

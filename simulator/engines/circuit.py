@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,6 @@ def layer_bonds(layer: int, size: int) -> NDArray[np.intp]:
 
 def gate_draws(size: int, depth: int, seed: int) -> list[NDArray[np.int64]]:
     """Indices into stim's list of two-qubit Cliffords, one array a layer, from a fresh generator."""
-    counts = [len(layer_bonds(layer, size)) for layer in range(depth)]
+    counts = [(size - layer % 2) // 2 for layer in range(depth)]
     drawn = np.random.default_rng(seed).integers(CLIFFORDS, size=sum(counts))
-    return np.split(drawn, np.cumsum(counts)[:-1]) if depth else []
+    return [drawn[end - count : end] for count, end in zip(counts, accumulate(counts), strict=True)]

@@ -15,7 +15,7 @@ from simulator.events import Event, Note
 from simulator.experiments.common import answer, finish, tidy
 from simulator.fingerprint import FEATURE_NAMES
 from simulator.notebook import Notebook
-from simulator.params import PHASES, Classify
+from simulator.params import PHASES, PHASES_WITH_SECTORS, Classify
 
 DETECTOR_FILE = Path("models", "phase-detector.json")
 
@@ -85,9 +85,21 @@ def _features(params: Classify, notebook: Notebook | None) -> tuple[list[float],
             "experiment_id",
         )
     refuse_other_physics(stored)
+    _refuse_one_sector(wanted, stored)
     # A classification's phase is a guess; what it knows of the truth stands beside it.
     truth = stored.get("true_phase" if stored["experiment"] == "classify" else "phase_type")
     return vector, truth, f"experiment {wanted}"
+
+
+def _refuse_one_sector(wanted: str, stored: dict[str, Any]) -> None:
+    """Raise BadParameter if the fingerprint has one sector's entropies: the detector knows the mixture's."""
+    sector = stored.get("params", {}).get("sector", "mixture")
+    if sector != "mixture" and stored.get("phase_type") in PHASES_WITH_SECTORS:
+        raise BadParameter(
+            f"experiment_id {wanted!r} has the entropies of the {sector} sector alone, and the detector knows those of "
+            "the mixture: run it again with sector=mixture and classify that",
+            "experiment_id",
+        )
 
 
 def ready_detector(notebook: Notebook | None) -> Iterator[Event | PhaseDetector]:

@@ -40,7 +40,15 @@ def run(params: Discovery, notebook: Notebook | None = None) -> Iterator[Event]:
 
 def _runs(params: Discovery) -> list[Run]:
     return [
-        Run(phase, params.system_size, params.depth, 1000 * params.seed + j, params.bias, params.shots)
+        Run(
+            phase,
+            params.system_size,
+            params.depth,
+            1000 * params.seed + j,
+            params.bias,
+            params.shots,
+            sector=params.sector,
+        )
         for phase in params.phases
         for j in range(params.num_per_phase)
     ]

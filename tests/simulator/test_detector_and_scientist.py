@@ -156,6 +156,11 @@ def test_classify_takes_an_id_features_or_parameters(trained: Path) -> None:
             simulator.run_now("classify", notebook, experiment_id="none")
         with pytest.raises(BadParameter, match="which has no fingerprint"):
             simulator.run_now("classify", notebook, experiment_id=_sweep_id(notebook))
+        alone = simulator.run_now("tri", notebook, phase_type="ising", system_size=12, sector="down")
+        with pytest.raises(BadParameter, match=r"entropies of the down sector alone, .* again with sector=mixture"):
+            simulator.run_now("classify", notebook, experiment_id=alone["experiment_id"])
+        same = simulator.run_now("run_phase", notebook, phase_type="spt_cluster", system_size=12, sector="up")
+        assert simulator.run_now("classify", notebook, experiment_id=same["experiment_id"])["true_phase"]
     with pytest.raises(BadParameter, match="depth would change nothing beside features"):
         simulator.run_now("classify", features=[0.0] * 13, depth=3)
     with pytest.raises(UnknownExperiment, match="without a lab"):

@@ -91,6 +91,20 @@ def test_discovery_finds_the_phases() -> None:
     assert simulator.run_now("discovery", num_per_phase=10, seed=1) == result
 
 
+def test_discovery_reads_the_sector_that_is_asked_for(tmp_path: Path) -> None:
+    """The bit of the broken symmetry is in the entropies of the mixture alone; each point names the run it was."""
+    asked = {"phases": "ising", "num_per_phase": 5, "k": 2, "system_size": 6, "depth": 2}
+    with simulator.Notebook(tmp_path / "lab.db") as notebook:
+        both = simulator.run_now("discovery", notebook, **asked)
+        alone = simulator.run_now("discovery", notebook, **asked, sector="up")
+        assert both["experiment_id"] != alone["experiment_id"]
+        for one, other in zip(both["points"], alone["points"], strict=True):
+            whole, own = notebook.get(one["id"]), notebook.get(other["id"])
+            assert own["params"] == {**whole["params"], "sector": "up"}
+            assert 0.5 < whole["features"]["entropy_final"] - own["features"]["entropy_final"] <= 1
+            assert whole["features"]["zz_nearest"] == own["features"]["zz_nearest"]
+
+
 def test_cluster_label_stats_are_counts_by_phase() -> None:
     result = simulator.run_now("discovery", phases="ising,trivial,random", num_per_phase=8, k=2, system_size=6, depth=2)
     stats, points = result["cluster_label_stats"], result["points"]

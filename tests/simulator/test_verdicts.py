@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+import simulator
+from simulator import verdict_sentences, verdicts
 from simulator.verdicts import RULES
 
 
@@ -47,3 +49,20 @@ def test_a_trend_needs_runs_that_differ_in_one_number_alone() -> None:
     ):
         with pytest.raises(ValueError, match="differ"):
             RULES["trend"]([shallow, other], "zz_long")
+
+
+@pytest.mark.parametrize("size", [4, 6, 8, 10, 12, 14])
+def test_the_entropy_of_one_random_layer_follows_where_no_gate_crosses_the_cut(size: int) -> None:
+    entropies = set()
+    for seed in range(30):
+        run = simulator.run_now("run_phase", phase_type="pseudorandom", system_size=size, depth=1, seed=seed)
+        entropies.add(run["features"]["entropy_final"])
+    assert verdicts.is_of_the_seed(run["params"], "entropy_final") == (len(entropies) > 1)
+    assert verdicts.is_of_the_seed(run["params"], "entropy_final") == (size % 4 != 0)
+
+
+def test_a_random_run_that_is_magnetized_still_has_some_order() -> None:
+    run = simulator.run_now("run_phase", phase_type="pseudorandom", system_size=8, depth=1, bias=1.0, seed=0)
+    shown = {name: abs(run["features"][name]) for name in ("magnetization", "zz_nearest", "zz_long", "string_order")}
+    assert shown.pop("magnetization") >= 0.2 and max(shown.values()) < 0.2
+    assert verdict_sentences.phase_meaning([run], "").endswith("and some order is left.")
