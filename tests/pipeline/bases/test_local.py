@@ -79,7 +79,7 @@ def test_a_blob_with_other_bytes_is_refused(models: Path) -> None:
 def test_a_file_that_is_no_model_is_refused(lab: Lab, tmp_path: Path) -> None:
     for name, data in (("empty.gguf", b""), ("text.gguf", b"hello, this is not a model at all")):
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(BaseError, match="not a readable GGUF file"):
+        with pytest.raises(BaseError, match=r"no whole GGUF file|not a readable GGUF file"):
             list(run(lab, PullParams(base=str(tmp_path / name))))
 
 
