@@ -29,7 +29,7 @@ RUNS = 1600
 # Shares of the runs: what is left over after training and calibration is the test.
 TRAINING, CALIBRATION = 0.6, 0.15
 KNOWN_SHARE = 0.99
-LEAST_VARIANCE = 1e-3
+LEAST_VARIANCE = 1e-8
 MEASURABLE = ("magnetization", "transverse", "zz_nearest", "zz_long", "correlation_range", "string_order")
 """Features that are expectation values, so that an experiment with shots can measure them."""
 CHEAP_SECONDS, LONGEST_SECONDS = 0.002, 0.5

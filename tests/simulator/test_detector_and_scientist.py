@@ -92,7 +92,7 @@ def test_what_is_unlike_every_phase_is_unknown(detector: PhaseDetector, monkeypa
     assert answer["phase_type"] == UNKNOWN and answer["novelty"] > 1 and "unlike every phase" in answer["summary"]
 
 
-@pytest.mark.parametrize(("phase", "least"), [("ising", 0.9), ("spt", 0.4), ("trivial", 0.9), ("random", 0.7)])
+@pytest.mark.parametrize(("phase", "least"), [("ising", 0.9), ("spt", 0.6), ("trivial", 0.9), ("random", 0.7)])
 def test_a_phase_that_training_never_saw_is_mostly_unknown(phase: str, least: float) -> None:
     runs = [run for run in training_runs(600, seed=7) if run.size <= 64 and run.depth <= 64]
     table = np.array([one.features for one in measure_runs(runs)])
