@@ -23,7 +23,7 @@ class OllamaEngine:
     """Chats with `model` at `host`.
 
     `learned_tools`: the model was trained with the line that names the tools; others get them described in words, or
-    natively if their template has tools.
+    natively if their template has tools. `own_template`: its template renders results as training does.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class OllamaEngine:
         defaults: ChatOptions | None = None,
         system: str = "",
         learned_tools: bool = False,
+        own_template: bool = False,
     ) -> None:
         self.url = address(host)
         self.model = model
@@ -46,6 +47,7 @@ class OllamaEngine:
         self.defaults = defaults or DEFAULTS
         self._learned_tools = learned_tools
         self._native_tools = not learned_tools
+        self._own_template = own_template
         self._client: Any = None
         self.takes_format = True
 
@@ -68,7 +70,7 @@ class OllamaEngine:
             except _NoTools:
                 self._native_tools = False
         reader = None if chosen.format else ToolReader(offered=bool(tools))
-        plain = as_turns(asked)
+        plain = as_turns(asked, keep_tool_role=self._own_template)
         if tools:
             plain = with_system_text(plain, tools_text(tools) if self._learned_tools else describe(tools))
         async with aclosing(self._stream(plain, None, chosen, reader)) as events:

@@ -115,9 +115,14 @@ async def _ollama(url: str, model: str, modelfile: Modelfile, lab: Lab) -> Ollam
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, KeyError, TypeError, AttributeError):
         return None
     version_here = None if model == "base" else _registry(lab, model).find(model)
-    learned = version_here is not None and bool(version_here.tools)
     return OllamaEngine(
-        url, wanted, version=version, defaults=decoding(modelfile), system=modelfile.system, learned_tools=learned
+        url,
+        wanted,
+        version=version,
+        defaults=decoding(modelfile),
+        system=modelfile.system,
+        learned_tools=version_here is not None and bool(version_here.tools),
+        own_template=version_here is not None and version_here.renders_results(url),
     )
 
 

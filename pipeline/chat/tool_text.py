@@ -41,16 +41,19 @@ def with_system_text(messages: Sequence[Message], text: str) -> list[Message]:
     return [{"role": "system", "content": text}, *messages]
 
 
-def as_turns(messages: Sequence[Message]) -> list[Message]:
+def as_turns(messages: Sequence[Message], *, keep_tool_role: bool = False) -> list[Message]:
     """Return the messages in the roles that every chat template has, with calls and results as text.
 
-    Like Ollama, this joins neighbouring messages of one role, but not results.
+    Like Ollama, this joins neighbouring messages of one role, but not results. Ollama itself would join results that
+    it is sent in the user's role: `keep_tool_role` leaves theirs for a template that writes `RESULT:` before them.
     """
     turns: list[Message] = []
     former = ""
     for message in messages:
         text, role = message["content"], message["role"]
-        if role == "tool":
+        if role == "tool" and keep_tool_role:
+            turns.append({"role": role, "content": text})
+        elif role == "tool":
             turns.append({"role": "user", "content": f"{RESULT} {text}"})
         else:
             text = "\n".join([*([text] if text else []), *map(_past_call, message.get("tool_calls", ()))])
@@ -64,7 +67,14 @@ def as_turns(messages: Sequence[Message]) -> list[Message]:
 
 def _past_call(call: Mapping[str, Any]) -> str:
     function = call["function"]
-    return call_text(function["name"], dict(sorted(function["arguments"].items())))
+    return call_text(function["name"], _sorted(function["arguments"]))
+
+
+def _sorted(value: Any) -> Any:
+    """Return `value` with the keys of every object in it sorted, as Go writes a map."""
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _json(value: Any) -> str:

@@ -19,6 +19,7 @@ from pipeline.export.merged import merge
 from pipeline.files import sha256_of
 from pipeline.install.embedded import Job, ollama_source
 from pipeline.install.ollama_server import OLDEST, OllamaServer, takes_adapters, version_numbers
+from pipeline.install.registry import OWN_TEMPLATE
 from pipeline.install.stored import check_stored, shown_parameters
 from pipeline.install.template import go_template
 from simulator.events import Event, Note, Progress
@@ -80,7 +81,7 @@ def install_ollama(job: Job, version: Version, server: OllamaServer) -> Generato
         "server": running,
         "form": plan.form,
         "stored": stored,
-        "template": "base's own" if "template" in request else "the server's",
+        "template": OWN_TEMPLATE if request.get("template", "") == go_template(job.base) else "the server's",
     }
 
 

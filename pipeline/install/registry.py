@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pipeline.lab import Lab
 
 NAME = "ben-lab"
+OWN_TEMPLATE = "base's own"
+"""What a server's entry says if `template.go_template` made its template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class Version:
     def on(self, host: str) -> dict[str, Any] | None:
         """Return what is known of the version on that server, or None if it was not installed there."""
         return next((server for server in self.servers if server["host"] == host), None)
+
+    def renders_results(self, host: str) -> bool:
+        """Return whether its template on that server renders the role `tool` as training does."""
+        there = self.on(host) or {}
+        return bool(self.tools) and there.get("template") == OWN_TEMPLATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,3 +81,11 @@ def test_the_tools_that_can_run_end_the_system_prompt() -> None:
     chat: list[Any] = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "x"}]
     assert with_system_text(chat, tools_text(tools))[0]["content"] == "Be kind.\n\nTools: tri, echo"
     assert with_system_text(chat[1:], "t")[0] == {"role": "system", "content": "t"}
+
+
+def test_the_arguments_of_a_past_call_are_sorted_at_every_depth() -> None:
+    """As Go writes maps; a server was seen to."""
+    call = {"function": {"name": "tri", "arguments": {"z": [{"d": 1, "c": 2}], "a": {"y": 1, "x": {"k": 1, "b": 2}}}}}
+    turn: Any = {"role": "assistant", "content": "", "tool_calls": [call]}
+    line = 'TOOL: {"name": "tri", "arguments": {"a":{"x":{"b":2,"k":1},"y":1},"z":[{"c":2,"d":1}]}}'
+    assert as_turns([turn])[0]["content"] == line

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from pipeline.bases import Base
+from pipeline.bases.template import render
+from pipeline.chat import open_engine
 from pipeline.chat.decoding import parameters
+from pipeline.chat.tool_text import as_turns, tools_text, with_system_text
 from pipeline.errors import InstallError
 from pipeline.install import ollama_receipt, receipt
 from pipeline.install.embedded import Job
@@ -19,7 +22,7 @@ from pipeline.install.ollama import install_ollama
 from pipeline.install.ollama_server import OllamaServer, takes_adapters, version_numbers
 from pipeline.install.params import InstallParams
 from pipeline.install.reference import Reference
-from pipeline.install.registry import Registry, Version
+from pipeline.install.registry import OWN_TEMPLATE, Registry, Version
 from pipeline.install.stage import run
 from pipeline.install.template import go_template
 from pipeline.install.versions import catch_up, lagging, list_versions, remove, rollback, use
@@ -438,3 +441,36 @@ def test_a_base_is_pulled_through_the_server_with_its_progress(contract: Callabl
     server.failures["pull"] = "missing"
     with pytest.raises(InstallError, match="check the tag's spelling"):
         list(pull_through(lab, "llama3.2:1b", server.url))
+
+
+@pytest.mark.parametrize("system", ["Be kind.", ""], ids=["system", "none"])
+async def test_several_results_in_a_chat_are_rendered_as_training_does(
+    system: str, contract: Callable[..., Any], lab: Lab, base: Base
+) -> None:
+    """Ollama joins neighbouring messages of the user's role, so results must not come in it."""
+    server = contract(engine=False)
+    server.add_model("ben-lab:one", base.sha256, template=go_template(base))
+    entry = {"host": server.url, "template": OWN_TEMPLATE}
+    adapter = "models/ben-lab/one/adapter.gguf"
+    Registry(lab).add(
+        Version("ben-lab:one", adapter, "smollm2", base.sha256, "now", "one", tools="tri, echo", servers=[entry])
+    )
+    calls = [{"function": {"name": name, "arguments": {"seed": 2**60 + 1}}} for name in ("tri", "echo")]
+    chat: list[Any] = [
+        *([{"role": "system", "content": system}] if system else []),
+        {"role": "user", "content": "Run both."},
+        {"role": "assistant", "content": "Both.", "tool_calls": calls},
+        {"role": "tool", "content": "TRI <0.2>"},
+        {"role": "tool", "content": "L 0.9"},
+        {"role": "user", "content": "Why?"},
+    ]
+    engine = await open_engine(lab, "ben-lab", ollama_host=server.url)
+    if not system:
+        engine.system = ""  # type: ignore[attr-defined]
+    tools = [{"type": "function", "function": {"name": name}} for name in ("tri", "echo")]
+    async for _ in engine.chat(chat, tools=tools):
+        pass
+    await engine.aclose()
+    sent = server.rendered(server.models["ben-lab:one"], server.asked[-1])
+    turns = with_system_text(as_turns(chat), tools_text(tools))
+    assert sent == render(base, turns, add_generation_prompt=True)
