@@ -62,6 +62,10 @@ class ModelGoneError(InstallError):
     """A server does not have the model that it was asked about."""
 
 
+class NoAdaptersError(InstallError):
+    """A server that takes whole models only."""
+
+
 class ChatError(PipelineError):
     """An engine or server that does not answer as it should."""
 

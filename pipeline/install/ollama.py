@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.chat.decoding import parameters
-from pipeline.errors import InstallError
+from pipeline.chat.events import Message
+from pipeline.chat.tool_text import as_turns
+from pipeline.errors import InstallError, NoAdaptersError
 from pipeline.export.merged import merge
 from pipeline.files import sha256_of
 from pipeline.install.embedded import Job, ollama_source
@@ -56,39 +58,85 @@ def install_ollama(job: Job, version: Version, server: OllamaServer) -> Generato
     `version` is the embedded install of the same adapter: its receipt has shown that adapter and base fit.
     Returns what the registry keeps. Raises InstallError, which names the step; the tag is then gone again.
     """
+    from pipeline.gguf_head import read_head
+
     running = supported(server)
     yield Note(f"Ollama {running} at {server.url}")
     if server.is_remote:
         yield Note(f"{server.url} is not this machine: the model goes over the network")
-    plan = yield from _plan(job, version, server, running)
-    request = _request(job, server, plan)
+    tag = yield from _base_tag(job, server)
+    adapter = takes_adapters(running, read_head(job.base.path).architecture)
     try:
-        yield from _send(server, plan)
-        yield from _create(server, version.version, request)
-        stored = check_stored(server, version.version, plan.file, plan.adapter)
-        yield Progress("ollama", 1, 2, "a first word")
-        server.answer(version.version, [{"role": "user", "content": "Hello"}], 1)
-    except BaseException:
-        with suppress(InstallError):
-            server.delete(version.version)
-        raise
-    finally:
-        if plan.form == "merged":
-            plan.files[MERGED][0].unlink(missing_ok=True)
+        plan = yield from _plan(job, version, tag, running, adapter)
+        request, stored = yield from _make(job, version.version, server, plan)
+    except NoAdaptersError:
+        plan = yield from _plan(job, version, tag, running, adapter=False)
+        request, stored = yield from _make(job, version.version, server, plan)
     yield Progress("ollama", 2, 2, version.version)
     return {
         "host": server.url,
         "server": running,
         "form": plan.form,
         "stored": stored,
-        "template": OWN_TEMPLATE if request.get("template", "") == go_template(job.base) else "the server's",
+        "template": OWN_TEMPLATE if _has_own_template(job, server, version.version, request) else "the server's",
     }
+
+
+def _make(
+    job: Job, model: str, server: OllamaServer, plan: Plan
+) -> Generator[Event, None, tuple[dict[str, Any], dict[str, str]]]:
+    """Send and create the model and hear a first word; return the request and what the server stored.
+
+    From the start of `create` on a failure deletes the tag. Before it, one of an earlier install stays.
+    """
+    created = False
+    try:
+        request = _request(job, server, plan)
+        yield from _send(server, plan)
+        created = True
+        yield from _create(server, model, request)
+        stored = check_stored(server, model, plan.file, plan.adapter)
+        yield Progress("ollama", 1, 2, "a first word")
+        server.answer(model, [{"role": "user", "content": "Hello"}], 1)
+    except BaseException:
+        if created:
+            with suppress(InstallError):
+                server.delete(model)
+        raise
+    finally:
+        (job.run_folder / MERGED).unlink(missing_ok=True)
+    return request, stored
+
+
+_RESULTS: list[Message] = [
+    {"role": "system", "content": "a"},
+    {"role": "user", "content": "b"},
+    {"role": "assistant", "content": 'TOOL: {"name": "c", "arguments": {}}'},
+    {"role": "tool", "content": "d"},
+    {"role": "tool", "content": "e"},
+]
+
+
+def _has_own_template(job: Job, server: OllamaServer, model: str, request: dict[str, Any]) -> bool:
+    """Whether the server renders results by the template that it was sent.
+
+    From 0.32 on it passes over a TEMPLATE if the GGUF's own chat template can do more, such as think.
+    """
+    from pipeline.bases.template import render
+
+    if request.get("template", "") != go_template(job.base):
+        return False
+    shown = server.rendered(model, _RESULTS)
+    wanted = render(job.base, as_turns(_RESULTS), add_generation_prompt=True)
+    bos = job.base.bos_token
+    return shown is None or shown.removeprefix(bos) == wanted.removeprefix(bos)
 
 
 def supported(server: OllamaServer) -> str:
     """The server's version. Raises InstallError below 0.5.5, whose create speaks another language."""
     running = server.version()
-    if version_numbers(running) < OLDEST:
+    numbers = version_numbers(running)
+    if numbers and numbers < OLDEST:
         raise InstallError(
             f"Ollama {running} at {server.url} is older than 0.5.5: upgrade it (https://ollama.com/download), "
             "or install with target embedded"
@@ -96,14 +144,11 @@ def supported(server: OllamaServer) -> str:
     return running
 
 
-def _plan(job: Job, version: Version, server: OllamaServer, running: str) -> Generator[Event, None, Plan]:
-    from pipeline.gguf_head import read_head
-
-    tag = yield from _base_tag(job, server)
-    if takes_adapters(running, read_head(job.base.path).architecture):
-        adapter = job.lab.root / version.adapter
+def _plan(job: Job, version: Version, tag: str | None, running: str, adapter: bool) -> Generator[Event, None, Plan]:
+    if adapter:
+        path = job.lab.root / version.adapter
         files = {job.base.path.name: (job.base.path, job.base.sha256)}
-        return Plan("adapter", tag, files, {"adapter.gguf": (adapter, sha256_of(adapter))})
+        return Plan("adapter", tag, files, {"adapter.gguf": (path, sha256_of(path))})
     yield Note(f"Ollama {running} takes no adapter for this base: the adapter is merged into it")
     merged = job.run_folder / MERGED
     yield from merge(job.adapter, job.base.path, merged, base_sha256=job.base.sha256)

@@ -16,11 +16,12 @@ from typing import Any
 from pipeline.chat.decoding import greedy
 from pipeline.chat.http import READ_SECONDS, address, error_text, is_loopback, keep_key_private, tls_for
 from pipeline.chat.ollama import ollama_options
-from pipeline.errors import InstallError, ModelGoneError
+from pipeline.errors import InstallError, ModelGoneError, NoAdaptersError
 
 _CHUNK = 1 << 20
 _TRIES = 2
 _VERSION_BYTES = 64_000
+_VERSION = re.compile(r"[A-Za-z0-9_.+-]{1,60}")
 OLDEST = (0, 5, 5)
 NO_ADAPTERS_FROM = (0, 34, 1)
 
@@ -28,17 +29,18 @@ NO_ADAPTERS_FROM = (0, 34, 1)
 class OllamaServer:
     """One server. Every method raises InstallError, which names the step that failed.
 
-    `answers`: something has answered there when it was asked for its version.
+    `answers`: something has answered there when it was asked for its version. `patience`: how many seconds it may be
+    silent.
     """
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, patience: float = READ_SECONDS) -> None:
         import httpx
         from ollama import Client
 
         self.url = address(host)
         self.is_remote = not is_loopback(self.url)
         self.answers = False
-        timeout = httpx.Timeout(READ_SECONDS, connect=5.0)
+        timeout = httpx.Timeout(patience, connect=5.0)
         self._http = httpx.Client(
             base_url=self.url, timeout=timeout, trust_env=self.is_remote, verify=tls_for(self.url)
         )
@@ -63,7 +65,7 @@ class OllamaServer:
                 text = json.loads(body)["version"] if response.status_code == 200 else None
             except (ValueError, KeyError, TypeError, RecursionError):
                 text = None
-        if not isinstance(text, str) or not version_numbers(text):
+        if not isinstance(text, str) or not _VERSION.fullmatch(text):
             raise InstallError(f"{self.url} is not an Ollama server ({error_text(body)[:120]}): check OLLAMA_HOST")
         return text
 
@@ -71,6 +73,13 @@ class OllamaServer:
         """The models that the server lists, with their tags."""
         with self._step("listing models"):
             return {str(entry.model) for entry in self._client.list().models}
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether both names are there and stand for the same model."""
+        with self._step("listing models"):
+            digests = {str(entry.model): entry.digest for entry in self._client.list().models}
+        first, second = (digests.get(name if ":" in name else f"{name}:latest") for name in (one, other))
+        return first is not None and first == second
 
     def show(self, model: str) -> Any:
         """What `/api/show` says: `.modelfile`, `.template`, `.parameters`, `.license`, `.modelinfo`."""
@@ -174,8 +183,11 @@ class OllamaServer:
         try:
             yield
         except ResponseError as error:
+            reason = error_text(str(error.error))
             kind = ModelGoneError if error.status_code == 404 else InstallError
-            raise kind(f"Ollama at {self.url}, {what}: {explain(error_text(str(error.error)))}") from error
+            if "adapters are no longer supported" in reason:
+                kind = NoAdaptersError
+            raise kind(f"Ollama at {self.url}, {what}: {explain(reason)}") from error
         except (httpx.HTTPError, ConnectionError) as error:
             reason = "it does not answer" if _refused(error) else f"the connection broke ({type(error).__name__})"
             raise InstallError(
@@ -189,7 +201,6 @@ class OllamaServer:
 
 _HINTS: tuple[tuple[str, str], ...] = (
     ("no space left", "make room on the disk that holds its models, then install again"),
-    ("adapters are no longer supported", "this server takes merged models only: install again"),
     ("invalid model name", "use letters, digits, dots, dashes and underscores"),
     ("unsupported architecture", "update Ollama, or use the embedded engine"),
     ("digest mismatch", "the bytes changed on their way: install again"),
@@ -205,16 +216,17 @@ def explain(reason: str) -> str:
 
 
 def version_numbers(text: str) -> tuple[int, ...]:
-    """(0, 34, 1) of "0.34.1-rc2"; empty where the text is no version."""
+    """(0, 34, 1) of "0.34.1-rc2"; empty for a text without numbers and for 0.0.0, which a build from source says."""
     match = re.match(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})", text)
-    return tuple(int(part) for part in match.groups()) if match else ()
+    numbers = tuple(int(part) for part in match.groups()) if match else ()
+    return numbers if any(numbers) else ()
 
 
 def takes_adapters(version: str, architecture: str) -> bool:
-    """Whether that server lays a GGUF adapter over such a base."""
+    """Whether that server lays a GGUF adapter over such a base. One of an unknown version counts as a new one."""
     numbers = version_numbers(version)
     always = architecture in ("llama", "qwen2", "phi3", "gemma")
-    later = architecture in ("gemma3", "qwen3") and numbers >= (0, 30, 0)
+    later = architecture in ("gemma3", "qwen3") and (not numbers or numbers >= (0, 30, 0))
     return numbers < NO_ADAPTERS_FROM and (always or later)
 
 

@@ -38,6 +38,8 @@ class ContractServer:
         self.folder, self.version, self.engine = folder, version, engine
         self.go = _neighbour("go_template")
         self.failures: dict[str, str] = {}
+        self.gguf_template: Any = None
+        """Renders in place of the model's template, as from 0.32 on a GGUF's own that can do more does."""
         self.models: dict[str, dict[str, Any]] = {}
         self.requests: list[str] = []
         self.uploaded: list[str] = []
@@ -63,7 +65,10 @@ class ContractServer:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        return tuple(int(part) for part in self.version.split("-")[0].split("."))
+        """Its true version. A build from source may say another text, or 0.0.0."""
+        parts = self.version.split("-")[0].split(".")
+        known = all(part.isdigit() for part in parts) and any(map(int, parts))
+        return tuple(map(int, parts)) if known else (0, 34, 0)
 
     def blob(self, digest: str) -> Path:
         return self.folder / digest.replace(":", "-")
@@ -83,7 +88,7 @@ class ContractServer:
         """The statuses of a create; the last is `success` or an error line."""
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(:[\w.-]{1,80})?", body["model"]):
             return [{"error": "invalid model name"}]
-        if body.get("adapters") and self.numbers >= (0, 34, 1):
+        if body.get("adapters") and (self.numbers >= (0, 34, 1) or self.failures.get("create") == "no adapters"):
             return [{"error": "LoRA adapters are no longer supported"}]
         if "from" not in body and not body.get("files"):
             return [{"error": "neither 'from' or 'files' was specified"}]
@@ -151,6 +156,8 @@ class ContractServer:
         messages = list(body["messages"])
         if model["system"] and messages[0]["role"] != "system":
             messages.insert(0, {"role": "system", "content": model["system"]})
+        if self.gguf_template:
+            return self.gguf_template(messages)
         return self.go.render(
             model["template"],
             {
@@ -288,8 +295,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({"version": self.contract.version})
 
     def _tags(self) -> None:
-        full = [name if ":" in name else f"{name}:latest" for name in self.contract.models]
-        self._json({"models": [{"model": name, "name": name} for name in full]})
+        rows = []
+        for name, model in self.contract.models.items():
+            full = name if ":" in name else f"{name}:latest"
+            digest = hashlib.sha256(json.dumps(model, default=str, sort_keys=True).encode()).hexdigest()
+            rows.append({"model": full, "name": full, "digest": digest})
+        self._json({"models": rows})
 
     def _ps(self) -> None:
         self._json({"models": []})
@@ -337,7 +348,11 @@ class _Handler(BaseHTTPRequestHandler):
         if body.get("tools") and "tools" not in self.contract.capabilities(model):
             self._json({"error": f"{body['model']} does not support tools"}, 400)
             return
-        if body.get("_debug_render_only") and self.contract.numbers >= (0, 12, 0) and self.contract.engine:
+        if (
+            body.get("_debug_render_only")
+            and self.contract.numbers >= (0, 12, 0)
+            and (self.contract.engine or self.contract.gguf_template)
+        ):
             text = self.contract.rendered(model, body)
             self._json({"model": body["model"], "_debug_info": {"rendered_template": text}})
             return
