@@ -25,8 +25,13 @@ def _lines(row: dict[str, Any]) -> list[str]:
     lineage = (f"run {row['run']}", f"recipe {row['recipe'] or 'none'}", f"data {row['data_sha256'][:12]}")
     lines = [first, f"    {', '.join(lineage)}, physics {row['physics_version']}", f"    receipt {row['summary']}"]
     for server in row["servers"]:
-        lines.append(f"    {server['host']} (Ollama {server.get('server')}, {server.get('form')}): {server['summary']}")
+        lines.append(f"    {server['host']} ({_kind(server)}): {server['summary']}")
     for kind, scores in (row["scores"] or {}).items():
-        if isinstance(scores, dict) and isinstance(scores.get("tuned"), dict):
+        if isinstance(scores, dict) and all(isinstance(scores.get(one), dict) for one in ("base", "tuned")):
             lines.append(f"    {kind}: base {scores['base'].get('score')}, tuned {scores['tuned'].get('score')}")
     return [*lines, *([f"    {row['warning']}"] if row["warning"] else [])]
+
+
+def _kind(server: dict[str, Any]) -> str:
+    form = server.get("form")
+    return f"Ollama {server.get('server') or 'of unknown version'}{f', {form}' if form else ''}"
