@@ -61,11 +61,15 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What a server that did not answer has to be told: `name` is to be `version`, or to go if that is empty."""
+    """What a server that did not answer has to be told: `name` is to be `version`, or to go if that is empty.
+
+    With `same_as` it goes only while it is the same model as that one: it may have become another lab's.
+    """
 
     host: str
     name: str
     version: str
+    same_as: str = ""
 
 
 class Registry:
@@ -181,6 +185,10 @@ class Registry:
         """Forget what that server has been told, or need not be told any more."""
         self._keep_pending(lambda item: item != done)
 
+    def keep(self, host: str, name: str) -> None:
+        """Forget that `name` on that server was to go or to be moved: it has been made anew."""
+        self._keep_pending(lambda item: (item.host, item.name) != (host, name))
+
     def _keep_pending(self, keep: Callable[[Pending], bool], *more: Pending) -> None:
         with self._alone():
             current, versions, pending = self._data()
@@ -207,11 +215,17 @@ class Registry:
             if trouble := next(filter(None, map(self._trouble, versions)), ""):
                 raise ValueError(trouble)
             pending = [Pending(*map(str, item)) for item in data.get("pending", ())]
+            if strange := next((one for one in pending if not self._is_ours(one)), None):
+                raise ValueError(f"it would change the model {strange.name[:80]!r}, which is not {self.name}")
             return str(data["current"]), versions, pending
         except FileNotFoundError:
             return "", [], []
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise InstallError(f"{self.path} cannot be read ({error}): remove it and install again") from error
+
+    def _is_ours(self, wanted: Pending) -> bool:
+        """Whether only names of this model are meant. The file may come with someone else's lab."""
+        return wanted.name.partition(":")[0] == self.name
 
     def _trouble(self, version: Version) -> str:
         """What keeps a version from being used, empty where nothing does. The file may come with someone else's lab."""

@@ -68,6 +68,8 @@ def _install(job: Job, params: InstallParams) -> Iterator[Event]:
         if one.host == installed.get("host"):
             tell(one)
     hosts = remote_hosts(registry)
+    if installed:
+        registry.keep(installed["host"], version.version)
     registry.add(version, make_current=current)
     agree_to_hosts(registry, hosts)
     for one in wanted:

@@ -11,6 +11,9 @@ from pipeline.trust import may_contact
 if TYPE_CHECKING:
     from pipeline.lab import Lab
 
+_PATIENCE = 20.0
+"""Seconds that a server may take to name or delete a model."""
+
 
 def list_versions(lab: Lab, name: str = NAME) -> list[dict[str, Any]]:
     """Return one row a version, the newest first: lineage (data, base, recipe), scores, receipts, and `current`.
@@ -52,16 +55,19 @@ def rollback(lab: Lab, name: str = NAME) -> Version:
 def remove(lab: Lab, version: str, name: str = NAME) -> Version:
     """Delete a version and its tags on Ollama servers; without any version the base answers.
 
-    Raises InstallError for the one in use while there are others. A server that does not answer is told when it does.
+    With the last one the bare name goes, too, unless it has become another lab's there. Raises InstallError for the
+    one in use while there are others. A server that does not answer is told when it does.
     """
     registry = Registry(lab, name)
     chosen = registry.named(version)
     contacted = [host for host in chosen.hosts() if may_contact(lab, registry, host)]
     gone = registry.remove(chosen.version)
-    bare = [] if registry.versions() else [name]
+    last = not registry.versions()
+    behind = {one.host for one in registry.pending() if one.name == name}
     for host in contacted:
-        for tag in (gone.version, *bare):
-            registry.remember(Pending(host, tag, ""))
+        if last:
+            registry.remember(Pending(host, name, "", "" if host in behind else gone.version))
+        registry.remember(Pending(host, gone.version, ""))
     catch_up(lab, name)
     return gone
 
@@ -104,11 +110,11 @@ def tell(wanted: Pending) -> None:
     """Name or delete a model on its server. Raises InstallError."""
     from pipeline.install.ollama_server import OllamaServer
 
-    server = OllamaServer(wanted.host)
+    server = OllamaServer(wanted.host, patience=_PATIENCE)
     try:
         if wanted.version:
             server.copy(wanted.version, wanted.name)
-        else:
+        elif not wanted.same_as or server.same(wanted.name, wanted.same_as):
             server.delete(wanted.name)
     finally:
         server.close()
@@ -151,8 +157,11 @@ def summary(receipt: dict[str, Any]) -> str:
     """A receipt in one line."""
     if not receipt:
         return "no receipt"
-    return (
-        f"{'passed' if receipt['passed'] else 'failed'}: prompts {receipt['prompts_equal']}/{receipt['prompts']}, "
-        f"tokens {receipt['tokens_agreeing']}/{receipt['tokens']}, {receipt['tokens_per_second']:.0f} tokens/s, "
-        f"first token {receipt['first_token_seconds']:.2f} s"
-    )
+    try:
+        return (
+            f"{'passed' if receipt['passed'] else 'failed'}: prompts {receipt['prompts_equal']}/{receipt['prompts']}, "
+            f"tokens {receipt['tokens_agreeing']}/{receipt['tokens']}, {receipt['tokens_per_second']:.0f} tokens/s, "
+            f"first token {receipt['first_token_seconds']:.2f} s"
+        )
+    except (KeyError, TypeError, ValueError):
+        return "a receipt that cannot be read: install again"

@@ -288,6 +288,16 @@ def test_a_registry_from_elsewhere_reaches_nothing_outside_its_lab(
             registry.folder_of(name)
 
 
+def test_a_registry_from_elsewhere_deletes_no_other_models_from_a_server(lab: Lab) -> None:
+    registry = Registry(lab)
+    registry.add(Version("ben-lab:old", "models/ben-lab/old/adapter.gguf", "smollm2", "x", "now", "old"))
+    data = json.loads(registry.path.read_text())
+    for name in ("llama3.2:1b", "ben-labs", "x/ben-lab:old"):
+        registry.path.write_text(json.dumps(data | {"pending": [["http://127.0.0.1:11434", name, ""]]}))
+        with pytest.raises(InstallError, match="which is not ben-lab"):
+            registry.pending()
+
+
 def test_versions_are_found_by_name_run_and_unambiguous_end(lab: Lab, base: Base) -> None:
     registry = Registry(lab)
     for run_name in ("20260101-aaaa", "20260102-aaaa", "20260103-bbbb"):

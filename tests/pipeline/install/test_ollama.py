@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import socket
+import time
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -269,7 +272,52 @@ def test_who_takes_adapters(text: str, architecture: str, takes: bool) -> None:
 
 def test_a_version_is_read_from_any_suffix() -> None:
     assert version_numbers("0.5.4-0-g7499dda-dirty") == (0, 5, 4)
-    assert version_numbers("nightly") == ()
+    assert version_numbers("nightly") == version_numbers("0.0.0") == ()
+
+
+@pytest.mark.parametrize("running", ["0.0.0", "main", "0.33.0"])
+@pytest.mark.parametrize("how", ["", "no adapters"])
+def test_a_server_that_takes_no_adapters_gets_a_merged_model_whatever_its_version(
+    how: str, running: str, contract: Callable[..., Any], job: Job, version: Version
+) -> None:
+    server = with_old(contract(version=running), job.base)
+    server.failures["create"] = how
+    steps = list(install_ollama(job, version, OllamaServer(server.url)))
+    assert bool(server.models[TAG]["adapters"]) == (not how)
+    assert any(isinstance(step, Note) and "merged into it" in step.text for step in steps) == bool(how)
+    assert not list(job.run_folder.glob("*merged*"))
+
+
+def test_a_server_that_passes_over_the_template_is_not_sent_results_in_its_role(
+    contract: Callable[..., Any], job: Job, version: Version
+) -> None:
+    server = with_old(contract(version="0.32.15"), job.base)
+    facts = last_value(install_ollama(job, version, OllamaServer(server.url)))
+    assert replace(version, tools="tri", servers=[facts]).renders_results(server.url)
+    server.gguf_template = lambda messages: "".join(f"<{one['role']}>{one['content']}" for one in messages)
+    facts = last_value(install_ollama(job, version, OllamaServer(server.url)))
+    assert facts["template"] == "the server's"
+    assert not replace(version, tools="tri", servers=[facts]).renders_results(server.url)
+
+
+def last_value(steps: Generator[Any, None, Any]) -> Any:
+    """What a generator returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def test_an_upload_that_fails_leaves_the_tag_of_an_earlier_install(
+    contract: Callable[..., Any], job: Job, version: Version
+) -> None:
+    server = with_old(contract(), job.base)
+    list(install_ollama(job, version, OllamaServer(server.url)))
+    server.failures["head"] = "reset"
+    with pytest.raises(InstallError, match="looking for a blob"):
+        list(install_ollama(job, version, OllamaServer(server.url)))
+    assert TAG in server.models
 
 
 def test_versions_are_chosen_rolled_back_and_removed_on_ollama_too(
@@ -353,6 +401,52 @@ def test_removing_clears_every_server_and_says_which_it_did_not_reach(contract: 
     assert down.models == {} and lagging(lab) == []
 
 
+def test_a_bare_name_that_has_become_another_labs_stays_when_the_last_version_goes(
+    contract: Callable[..., Any], lab: Lab
+) -> None:
+    server = contract()
+    two_versions(lab, server)
+    server.add_model("ben-lab:theirs", "1" * 64, system="theirs")
+    server.models["ben-lab"] = server.models["ben-lab:theirs"]
+    remove(lab, "one")
+    server.failures["delete"] = "reset"
+    remove(lab, "two")
+    assert len(lagging(lab)) == 1  # the bare name is looked at, and left; the tag could not be deleted
+    server.failures.clear()
+    catch_up(lab)
+    assert set(server.models) == {"ben-lab", "ben-lab:theirs"} and lagging(lab) == []
+
+
+def test_a_version_that_is_installed_again_is_not_deleted_by_what_was_still_to_be_told(
+    quick: None, contract: Callable[..., Any], lab_with_base: Lab, small_adapter: Path, base: Base
+) -> None:
+    server = with_old(contract(engine=True), base)
+    params = InstallParams(target="ollama", adapter=str(small_adapter), ollama_host=server.url)
+    last_result(run(lab_with_base, params))
+    server.failures["delete"] = "reset"
+    remove(lab_with_base, TAG)
+    assert TAG in server.models and lagging(lab_with_base)
+    last_result(run(lab_with_base, params))
+    server.failures.clear()
+    list_versions(lab_with_base)
+    assert TAG in server.models and lagging(lab_with_base) == []
+
+
+def test_a_server_that_is_silent_does_not_hold_up_a_list(
+    contract: Callable[..., Any], lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.install import versions
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        registry = two_versions(lab)
+        registry.update("one", servers=[{"host": host}])
+        monkeypatch.setattr(versions, "_PATIENCE", 0.2)
+        began = time.monotonic()
+        assert use(lab, "one").version == "ben-lab:one" and len(lagging(lab)) == 1
+        assert time.monotonic() - began < 10
+
+
 def test_a_tag_that_the_server_has_lost_is_forgotten(contract: Callable[..., Any], lab: Lab) -> None:
     server = contract()
     registry = two_versions(lab, server)
@@ -371,6 +465,22 @@ def test_a_registry_of_before_remembers_its_server(lab: Lab) -> None:
     registry.path.write_text(json.dumps(data))
     assert registry.named("two").on("http://127.0.0.1:9") == {"host": "http://127.0.0.1:9", "server": "0.24.0"}
     assert registry.named("two").on("http://127.0.0.1:8") is None and registry.pending() == []
+
+
+def test_a_list_shows_servers_of_which_little_is_known(lab: Lab) -> None:
+    from benlab_tui.commands.models import _lines
+
+    registry = two_versions(lab)
+    servers = [
+        {"host": "http://127.0.0.1:9"},
+        {"host": "http://127.0.0.1:8", "server": "0.24.0", "form": "adapter", "receipt": {"passed": True}},
+        {"host": "http://127.0.0.1:7", "server": "main", "receipt": "x"},
+    ]
+    registry.update("two", servers=servers, scores={"perplexity": {"tuned": {"score": 1}}})
+    shown = "\n".join(_lines(list_versions(lab)[0]))
+    assert "http://127.0.0.1:9 (Ollama of unknown version): no receipt" in shown
+    assert "http://127.0.0.1:8 (Ollama 0.24.0, adapter): a receipt that cannot be read" in shown
+    assert "http://127.0.0.1:7 (Ollama main): a receipt that cannot be read" in shown
 
 
 def test_a_second_server_does_not_push_out_the_first(
