@@ -13,7 +13,7 @@ from pipeline.chat.events import ChatEvent, ChatOptions, Delta, Done, Message, T
 from pipeline.chat.http import READ_SECONDS, address, broken, error_text, is_loopback, keep_key_private, tls_for
 from pipeline.chat.loops import REPETITION, LoopGuard
 from pipeline.chat.tool_text import as_turns, tools_text, with_system_text
-from pipeline.chat.tools import ToolReader, describe
+from pipeline.chat.tools import ToolReader, describe, new_id
 from pipeline.errors import ChatError
 
 _ASK_SECONDS = 5.0
@@ -186,8 +186,8 @@ class _Answer:
         if content := part.message.content:
             self._first = self._first or time.perf_counter() - self._started
             events += self._shown(self._guard.feed(content))
-        for index, call in enumerate(part.message.tool_calls or ()):
-            events.append(ToolCall(f"call-{index}", call.function.name, dict(call.function.arguments or {})))
+        for call in part.message.tool_calls or ():  # a server may send each in a line of its own
+            events.append(ToolCall(new_id(), call.function.name, dict(call.function.arguments or {})))
         self._called = self._called or any(isinstance(event, ToolCall) for event in events)
         return events
 

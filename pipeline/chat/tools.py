@@ -55,7 +55,7 @@ class ToolReader:
         held, self._held = self._held, ""
         call, rest = _read_call(held)
         if call is None and _is_broken(held):
-            call, rest = ToolCall(_new_id(), held.strip()[:60], {}), ""
+            call, rest = ToolCall(new_id(), held.strip()[:60], {}), ""
         if call:
             yield self._told(call)
             held = rest.strip().removeprefix(_END)
@@ -149,10 +149,11 @@ def _read_call(text: str) -> tuple[ToolCall | None, str]:
 
 def _call(value: Any) -> ToolCall | None:
     found = read_call(value)
-    return ToolCall(_new_id(), *found) if found else None
+    return ToolCall(new_id(), *found) if found else None
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """Return an id for a call, unlike that of any other in the chat."""
     return f"call-{uuid.uuid4().hex[:8]}"
 
 

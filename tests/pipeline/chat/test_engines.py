@@ -215,6 +215,19 @@ async def test_ollama_tools_native_and_in_words(ollama: Callable[..., Any]) -> N
     await tuned.aclose()
 
 
+async def test_calls_of_ollama_have_ids_of_their_own_in_a_turn_and_across_turns(ollama: Callable[..., Any]) -> None:
+    """Each comes in a line of its own; one is later replaced by its id."""
+    server = ollama()
+    engine = OllamaEngine(server.url, "llama3.2:1b")
+    template = "{{ .Tools }}{{ if .ToolCalls }}TOOL: {{ .ToolCalls }}{{ end }}"
+    server.add_model("llama3.2:1b", "0" * 64, template=template)
+    call = json.dumps({"name": "tri", "arguments": {"seed": 3}})
+    server.words = [f"TOOL: {call}\n", f"TOOL: {call}"]
+    calls = [one for _ in range(2) for one in (await collect(engine, tools=TOOLS))[1]]
+    assert len(calls) == 4 and len({one.id for one in calls}) == 4
+    await engine.aclose()
+
+
 @pytest.mark.parametrize(
     ("step", "how", "words"),
     [

@@ -208,17 +208,18 @@ def _parameter_lines(parameters: dict[str, Any]) -> str:
 
 
 def _parsed(text: str, tag: str, tools: list[dict[str, Any]]) -> list[Any]:
-    """Ollama's tool parser: after the tag a known name with `arguments`; anything else there is swallowed."""
-    before, found, rest = text.partition(tag)
+    """Ollama's tool parser: after each tag a known name with `arguments`; anything else there is swallowed."""
+    before, *calls = text.split(tag)
     words: list[Any] = [before] if before else []
-    try:
-        value, _ = json.JSONDecoder().raw_decode(rest.strip())
-    except ValueError:
-        return words
     known = {tool["function"]["name"] for tool in tools}
-    arguments = value.get("arguments", value.get("parameters"))
-    if found and value.get("name") in known and isinstance(arguments, dict):
-        words.append({"name": value["name"], "arguments": arguments})
+    for call in calls:
+        try:
+            value, _ = json.JSONDecoder().raw_decode(call.strip())
+        except ValueError:
+            continue
+        arguments = value.get("arguments", value.get("parameters"))
+        if value.get("name") in known and isinstance(arguments, dict):
+            words.append({"name": value["name"], "arguments": arguments})
     return words
 
 
