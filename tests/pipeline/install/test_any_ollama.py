@@ -278,3 +278,6 @@ def test_the_server_renders_whole_conversations_as_training_does(tools: list[str
         assert place.server.version() == "0.5.5"  # too old to tell
         return
     assert shown == render(base, turns, add_generation_prompt=True)
+    sent = as_turns(chat, keep_tool_role=True)  # as the chat's engine asks an installed model
+    line = tools_text(schemas)
+    assert place.server.rendered(name, with_system_text(sent, line) if tools else sent) == shown
