@@ -7,6 +7,7 @@ tensors; that it answers as trained is for the receipt to prove.
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from collections.abc import Mapping
@@ -68,6 +69,17 @@ def shown_parameters(text: str | None) -> dict[str, Any]:
     from pipeline.modelfile import parse
 
     try:
-        return dict(parse("FROM x\n" + "\n".join(f"PARAMETER {line}" for line in (text or "").splitlines())).parameters)
+        read = parse("FROM x\n" + "\n".join(f"PARAMETER {line}" for line in (text or "").splitlines())).parameters
     except BadInput:
         return {}
+    return {
+        name: [_unescaped(one) for one in value] if isinstance(value, list) else value for name, value in read.items()
+    }
+
+
+def _unescaped(text: str) -> str:
+    """Undo Go's escapes, which Modelfiles do not have: a server shows a line break of a stop string as `\\n`."""
+    try:
+        return str(ast.literal_eval(f'"{text}"'))
+    except (SyntaxError, ValueError):
+        return text

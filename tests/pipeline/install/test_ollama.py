@@ -27,6 +27,7 @@ from pipeline.install.params import InstallParams
 from pipeline.install.reference import Reference
 from pipeline.install.registry import OWN_TEMPLATE, Registry, Version
 from pipeline.install.stage import run
+from pipeline.install.stored import shown_parameters
 from pipeline.install.template import go_template
 from pipeline.install.versions import catch_up, lagging, list_versions, remove, rollback, use
 from pipeline.lab import Lab
@@ -307,6 +308,16 @@ def last_value(steps: Generator[Any, None, Any]) -> Any:
             next(steps)
         except StopIteration as end:
             return end.value
+
+
+@pytest.mark.parametrize("stop", ["a b", 'c"d', "x\\y", "\n\n", "ü<&>", "\t#", "User:"])
+def test_a_stop_string_is_read_back_as_it_was_sent(stop: str) -> None:
+    """`/api/show` prints values as Go's %#v does; json.dumps escapes these alike."""
+    shown = (
+        f"num_ctx                        4096\nstop                           {json.dumps(stop, ensure_ascii=False)}"
+    )
+    assert shown_parameters(shown) == {"num_ctx": 4096, "stop": [stop]}
+    assert shown_parameters(shown + '\nstop "b"')["stop"] == [stop, "b"]
 
 
 def test_an_upload_that_fails_leaves_the_tag_of_an_earlier_install(
