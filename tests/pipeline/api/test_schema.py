@@ -47,7 +47,7 @@ def _serve(folder: Path, port: Connection) -> None:
     """Serves an empty lab, with little time for each experiment: a sweep of any size ends in 504."""
     listener = listen(port=0)
     port.send(listener.getsockname()[1])
-    serve(Lab.at(folder), listener=listener, limits=Limits(answer_seconds=0.2, stream_seconds=0.2))
+    serve(Lab.at(folder), listener=listener, limits=Limits(waiting_seconds=2, answer_seconds=0.2, stream_seconds=0.2))
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,8 @@ schema = schemathesis.pytest.from_fixture("api")
 )
 @schema.parametrize()
 def test_api_keeps_its_own_contract(case: schemathesis.Case) -> None:
-    # 503 and 504 are documented answers: a model that is not installed, and work that is stopped.
+    # Documented answers that schemathesis does not expect: 503 for a model that is not installed, 504 for work that
+    # is stopped, and 413, which rejects an invalid body that is too large before it is validated.
+    passed_over = {503: not_a_server_error, 504: not_a_server_error, 413: negative_data_rejection}
     response = case.call()
-    checks = CHECKS if response.status_code not in (503, 504) else CHECKS[1:]
-    case.validate_response(response, checks=checks)
+    case.validate_response(response, checks=[c for c in CHECKS if c is not passed_over.get(response.status_code)])
