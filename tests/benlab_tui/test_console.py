@@ -72,7 +72,7 @@ async def test_an_experiment_is_a_card_with_numbers_and_plot_and_comes_back_afte
         found = card.result["experiment_id"]
     async with console(lab, engine) as (app, pilot):
         assert app.main.query_one(ExperimentCard).result["experiment_id"] == found
-        assert "1 experiments" in str(app.main.query_one("#facts").render())
+        assert "1 experiment" in str(app.main.query_one("#facts").render())
 
 
 async def test_wrong_lines_are_one_sentence_each(lab, engine, console, typed, shown):

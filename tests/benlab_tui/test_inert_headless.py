@@ -94,7 +94,7 @@ def test_json_prints_nothing_that_acts_and_loses_nothing(lab: Lab, words: list[s
     values = [json.loads(line) for line in data.decode().splitlines() if line.startswith("{")]
     assert SHOWN in json.dumps(values)
     if words == ["notebook", "0123456789abcdef"]:
-        assert values[-1]["summary"] == STORED
+        assert values[-1]["summary"].startswith(STORED)
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)

@@ -115,7 +115,7 @@ def _empty_or_endless(answer: str, said: str) -> str:
         return "says nothing"
     if len(words) > 2 and _plain(answer) in _plain(said):
         return "repeats the person"
-    if is_list_of_words(re.sub(r"[^\w\s'’-]*\d[\d.]*", " ", answer)) and not re.search(r"```|def |\(", answer):
+    if is_list_of_words(re.sub(r"[^\w\s'’-]{0,20}\d[\d.]*", " ", answer)) and not re.search(r"```|def |\(", answer):
         return "lists words"
     seen: dict[tuple[str, ...], int] = {}
     for place in range(len(words) - _LOOP_WORDS + 1):

@@ -12,6 +12,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -113,13 +114,20 @@ def slow_index() -> Iterator[str]:
     server.shutdown()
 
 
+def _commands() -> Iterator[list[str]]:
+    """The command lines of the processes started from here that have not ended."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            yield child.cmdline()
+
+
 def test_cancelling_ends_pip_and_cleans_up(lab: Lab, slow_index: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", slow_index)
     work = run(lab, PullParams())
     assert isinstance(next(work), Progress)
-    assert any("pip" in child.cmdline() for child in psutil.Process().children(recursive=True))
+    assert any("pip" in words for words in _commands())
     work.close()
-    assert not any("pip" in child.cmdline() for child in psutil.Process().children(recursive=True))
+    assert not any("pip" in words for words in _commands())
     assert list((lab.models / "bases" / "smollm2").iterdir()) == []
 
 

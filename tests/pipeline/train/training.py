@@ -23,7 +23,15 @@ RECIPE: dict[str, Any] = {
 
 def worker() -> psutil.Process:
     """The process that trains."""
-    return next(p for p in psutil.Process().children(recursive=True) if "pipeline.train.worker" in p.cmdline())
+    return next(p for p in psutil.Process().children(recursive=True) if "pipeline.train.worker" in words_of(p))
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    """The command line of a process; nothing of one that has ended."""
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
 
 
 def notes(events: list[Event]) -> str:
