@@ -32,7 +32,7 @@ import numpy as np  # noqa: E402
 
 import simulator  # noqa: E402
 from simulator.batch import Run, measure_runs  # noqa: E402
-from simulator.detector import train  # noqa: E402
+from simulator.detector_training import train  # noqa: E402
 from simulator.engines.circuit import TIME_STEP, couplings  # noqa: E402
 from simulator.params import PHASES, RunPhase  # noqa: E402
 from simulator.pool import local_results  # noqa: E402
