@@ -39,7 +39,7 @@ def job_python(kind: str, params: Mapping[str, Any]) -> str:
 def _chosen(result: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that differ from the defaults; all of them if this release does not know the experiment."""
     name, params = str(result["experiment"]), dict(result.get("params") or {})
-    # What is not a name is no setting: as Python it would be code of whoever wrote the row.
+    # Only names are settings: anything else would be code of whoever wrote the row.
     given = {key: value for key, value in params.items() if value is not None and str(key).isidentifier()}
     try:
         model = simulator.validate(simulator.EXPERIMENTS[name].params, given)
